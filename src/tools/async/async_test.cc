@@ -101,7 +101,9 @@ TEST(CancelToken, TellsItsSubscribersOnce) {
   CancelToken token;
   int told = 0;
   auto kept = token.OnCancel([&](CancelReason) { ++told; });
-  { auto dropped = token.OnCancel([&](CancelReason) { told += 100; }); }
+  {
+    auto dropped = token.OnCancel([&](CancelReason) { told += 100; });
+  }
   token.Cancel(CancelReason::kDeadline);
   token.Cancel(CancelReason::kCancelled);
   EXPECT_EQ(told, 1);
@@ -129,7 +131,10 @@ TEST(Reactor, RunsAHookOncePerTurnHoweverOftenItIsQueued) {
   RunOnReactor(reactor, [](Reactor& reactor, Hook& hook) -> Awaitable<void> {
     reactor.AtTurnEnd(hook);
     reactor.AtTurnEnd(hook);
-    { Hook gone; reactor.AtTurnEnd(gone); }
+    {
+      Hook gone;
+      reactor.AtTurnEnd(gone);
+    }
     co_await SleepFor(reactor.clock(), 1ms);
   }(reactor, hook));
   EXPECT_EQ(hook.ran, 1);
@@ -140,9 +145,8 @@ TEST(Reactor, RunOnBringsTheResultBack) {
   Reactor reactor;
   RunOnReactor(reactor, [](Reactor& here, Reactor& there) -> Awaitable<void> {
     const auto home = std::this_thread::get_id();
-    auto away = co_await RunOn<std::thread::id>(here, there, []() -> Awaitable<std::thread::id> {
-      co_return std::this_thread::get_id();
-    });
+    auto away = co_await RunOn<std::thread::id>(
+        here, there, []() -> Awaitable<std::thread::id> { co_return std::this_thread::get_id(); });
     EXPECT_NE(away, home);
     EXPECT_EQ(std::this_thread::get_id(), home);
   }(reactor, pool[0]));

@@ -7,8 +7,8 @@ namespace multigres {
 void CancelToken::Cancel(CancelReason reason) {
   if (IsCancelled()) return;
   reason_ = reason;
-  // A callback may drop its own subscription, or another's: the list stays the one that they unlink from, and each entry
-  // is emptied before it runs.
+  // A callback may drop its own subscription, or another's: the list stays the one that they unlink from, and each
+  // entry is emptied before it runs.
   for (auto& callback : callbacks_) {
     if (auto run = std::exchange(callback, nullptr)) run(reason);
   }

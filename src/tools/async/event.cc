@@ -23,7 +23,9 @@ void Event::Set() {
   WakeAll();
 }
 
-void Event::Pulse() { WakeAll(); }
+void Event::Pulse() {
+  WakeAll();
+}
 
 void Event::WakeAll() {
   for (Waiter* waiter : waiters_) {
@@ -57,6 +59,8 @@ Awaitable<void> SleepUntil(Clock& clock, Deadline at) {
   co_await never.WaitUntil(clock, at);
 }
 
-Awaitable<void> SleepFor(Clock& clock, Duration duration) { co_await SleepUntil(clock, clock.After(duration)); }
+Awaitable<void> SleepFor(Clock& clock, Duration duration) {
+  co_await SleepUntil(clock, clock.After(duration));
+}
 
 }  // namespace multigres

@@ -56,7 +56,9 @@ Reactor::Reactor() : clock_(std::make_unique<RealClock>(io_)) {}
 
 Reactor::~Reactor() = default;
 
-Clock& Reactor::clock() { return *clock_; }
+Clock& Reactor::clock() {
+  return *clock_;
+}
 
 void Reactor::Run() {
   auto work = asio::make_work_guard(io_);
@@ -71,7 +73,9 @@ void Reactor::Stop() {
   asio::post(io_, [this] { stopped_.store(true, std::memory_order_relaxed); });
 }
 
-void Reactor::Post(std::move_only_function<void()> work) { asio::post(io_, std::move(work)); }
+void Reactor::Post(std::move_only_function<void()> work) {
+  asio::post(io_, std::move(work));
+}
 
 void Reactor::AtTurnEnd(TurnEndHook& hook) {
   if (hook.reactor_ != nullptr) return;
@@ -108,7 +112,9 @@ ReactorPool::ReactorPool(std::size_t count) {
   for (auto& reactor : reactors_) threads_.emplace_back([&reactor = *reactor] { reactor.Run(); });
 }
 
-ReactorPool::~ReactorPool() { StopAndJoin(); }
+ReactorPool::~ReactorPool() {
+  StopAndJoin();
+}
 
 void ReactorPool::StopAndJoin() {
   for (auto& reactor : reactors_) reactor->Stop();

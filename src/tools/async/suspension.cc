@@ -7,7 +7,9 @@
 
 namespace multigres {
 
-Suspension::~Suspension() { CHECK(!handler_, "destroyed with a waiter"); }
+Suspension::~Suspension() {
+  CHECK(!handler_, "destroyed with a waiter");
+}
 
 Awaitable<void> Suspension::Wait() {
   CHECK(!handler_, "second waiter");

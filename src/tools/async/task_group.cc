@@ -19,14 +19,16 @@ bool IsTaskCancellation(const std::exception_ptr& error) {
   }
 }
 
-TaskGroup::~TaskGroup() { CHECK(tasks_.empty(), tasks_.front().name); }
+TaskGroup::~TaskGroup() {
+  CHECK(tasks_.empty(), tasks_.front().name);
+}
 
 void TaskGroup::Spawn(std::string_view name, Awaitable<void> task) {
   auto it = tasks_.emplace(tasks_.end());
   it->name = name;
   asio::co_spawn(executor_, std::move(task),
-                 asio::bind_cancellation_slot(
-                     it->signal.slot(), [this, it](std::exception_ptr error) { Ended(it, std::move(error)); }));
+                 asio::bind_cancellation_slot(it->signal.slot(),
+                                              [this, it](std::exception_ptr error) { Ended(it, std::move(error)); }));
   if (cancelled_) it->signal.emit(asio::cancellation_type::terminal);
 }
 

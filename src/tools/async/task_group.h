@@ -11,8 +11,8 @@
 
 namespace multigres {
 
-// Tasks of one owner on one reactor. Declared as the owner's last member and joined (co_await CancelAndJoin() or Join())
-// before it is destroyed.
+// Tasks of one owner on one reactor. Declared as the owner's last member and joined (co_await CancelAndJoin() or
+// Join()) before it is destroyed.
 //
 // Cancel() makes the co_await that a task is in, and every further one, throw boost::system::system_error
 // (operation_aborted), so the task unwinds; asynchronous clean-up begins with
