@@ -25,7 +25,8 @@ class TimerWheel {
   // Runs what is due at `now`, in order of expiry by millisecond. Callbacks may add and cancel timers.
   // Returns how many ran.
   std::size_t Advance(TimePoint now);
-  // When Advance() next has something to do; it may be earlier than the next expiry, never later. Empty if no timer is pending.
+  // When Advance() next has something to do; it may be earlier than the next expiry, never later. Empty if no timer is
+  // pending.
   std::optional<TimePoint> NextWake() const;
   std::size_t size() const { return entries_.size(); }
 

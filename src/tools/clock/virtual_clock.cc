@@ -4,9 +4,7 @@ namespace multigres {
 
 // Starts at an arbitrary fixed time, so that a run from a seed is the same run again.
 VirtualClock::VirtualClock()
-    : now_(std::chrono::hours(1000)),
-      wall_(std::chrono::sys_days(std::chrono::year(2026) / 1 / 1)),
-      wheel_(now_) {}
+    : now_(std::chrono::hours(1000)), wall_(std::chrono::sys_days(std::chrono::year(2026) / 1 / 1)), wheel_(now_) {}
 
 Timer VirtualClock::ScheduleAt(TimePoint at, std::move_only_function<void()> callback) {
   return Timer(this, wheel_.Add(at, std::move(callback)));

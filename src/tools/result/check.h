@@ -10,9 +10,9 @@ namespace multigres {
 
 }  // namespace multigres
 
-#define CHECK(condition, ...)                                                                              \
-  do {                                                                                                     \
-    if (!(condition)) [[unlikely]] {                                                                       \
+#define CHECK(condition, ...)                                                                                   \
+  do {                                                                                                          \
+    if (!(condition)) [[unlikely]] {                                                                            \
       ::multigres::CheckFailed(#condition, ::std::string_view{__VA_ARGS__}, ::std::source_location::current()); \
-    }                                                                                                      \
+    }                                                                                                           \
   } while (false)

@@ -10,11 +10,10 @@ namespace multigres {
 
 std::string_view CodeName(Code code) {
   static constexpr std::array<std::string_view, 20> kNames = {
-      "OK",           "CANCELED",           "UNKNOWN",       "INVALID_ARGUMENT",
-      "DEADLINE_EXCEEDED", "NOT_FOUND",     "ALREADY_EXISTS", "PERMISSION_DENIED",
-      "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-      "UNIMPLEMENTED", "INTERNAL",          "UNAVAILABLE",   "DATA_LOSS",
-      "UNAUTHENTICATED", "CLUSTER_EVENT",   "READ_ONLY",     "PRE_EXECUTION_UNAVAILABLE"};
+      "OK",        "CANCELED",        "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS",  "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",    "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED", "CLUSTER_EVENT",     "READ_ONLY",          "PRE_EXECUTION_UNAVAILABLE"};
   const auto index = static_cast<std::size_t>(code);
   return index < kNames.size() ? kNames[index] : "UNKNOWN";
 }
