@@ -30,6 +30,8 @@ class ClientCall {
   virtual Awaitable<Result<>> Write(const MessageLite& message) = 0;
   // No more messages from this side.
   virtual void WritesDone() = 0;
+  // Queues the only (or last) message together with the end of this side; never waits. The message may die afterwards.
+  virtual void WriteLast(const MessageLite& message) = 0;
   // True = a message; false = the server ended the call with OK; error = its status (RESOURCE_EXHAUSTED over 16 MiB,
   // INTERNAL if undecodable). An error's execution() is kDidNotExecute iff the request provably never reached a handler
   // (no connection, REFUSED_STREAM, GOAWAY below our stream id).
