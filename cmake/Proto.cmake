@@ -23,7 +23,7 @@ function(multigres_proto path)
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(proto_${name} PUBLIC proto_${dep})
   endforeach()
-  if(ARG_SERVICE AND EXISTS ${CMAKE_SOURCE_DIR}/src/cmd/protoc-gen-multigres/CMakeLists.txt)
+  if(ARG_SERVICE)
     set(rpc_outputs ${PROTO_OUT}/${path}.rpc.cc ${PROTO_OUT}/${path}.rpc.h)
     add_custom_command(
       OUTPUT ${rpc_outputs}
