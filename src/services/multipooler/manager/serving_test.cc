@@ -1,0 +1,29 @@
+#include "services/multipooler/manager/serving.h"
+
+#include <gtest/gtest.h>
+
+namespace multigres::pooler::manager {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(ServingBoard, ListenerHearsTheCurrentStateAndEveryChangeInOrder) {
+  Reactor reactor;
+  ServingBoard board;
+  std::vector<std::string> heard;
+  RunOnReactor(reactor, [](Reactor& reactor, ServingBoard& board, std::vector<std::string>& heard) -> Awaitable<void> {
+    auto subscription =
+        board.Listen(reactor, [&heard](const ServingState& state) { heard.push_back(ToString(state)); });
+    board.Publish({.status = ServingStatus::kServing, .role = RoutingRole::kReplica, .coordinator_term = 1});
+    board.Publish({.status = ServingStatus::kServing, .role = RoutingRole::kReplica, .coordinator_term = 1});
+    board.Publish({.status = ServingStatus::kServing, .role = RoutingRole::kPrimary, .coordinator_term = 2});
+    co_await SleepFor(reactor.clock(), 5ms);
+    subscription.Reset();
+    board.Publish({.status = ServingStatus::kDisabled});
+    co_await SleepFor(reactor.clock(), 5ms);
+  }(reactor, board, heard));
+  EXPECT_EQ(heard, (std::vector<std::string>{"UNKNOWN DISABLED 0.0", "REPLICA SERVING 1.0", "PRIMARY SERVING 2.0"}));
+}
+
+}  // namespace
+}  // namespace multigres::pooler::manager
