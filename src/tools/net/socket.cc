@@ -80,6 +80,14 @@ class SocketStream final : public ByteStream {
     }
   }
 
+  void InterruptWaits() override {
+    boost::system::error_code ignored;
+    descriptor_.cancel(ignored);
+  }
+  void CancelWaits() override {
+    boost::system::error_code ignored;
+    descriptor_.cancel(ignored);
+  }
   void ShutdownWrite() override {
     if (descriptor_.is_open()) ::shutdown(fd(), SHUT_WR);
   }
