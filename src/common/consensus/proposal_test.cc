@@ -1,0 +1,228 @@
+#include "common/consensus/proposal.h"
+
+#include <gtest/gtest.h>
+
+#include "common/consensus/position.h"
+#include "common/consensus/testing.h"
+
+namespace multigres::consensus {
+namespace {
+
+using namespace testing;
+using namespace std::chrono_literals;
+
+const Members kThree = {"z1_a", "z2_b", "z3_c"};
+const TermRevocation kTerm2 = Promise(2, 1, 0);
+
+RulePosition One() {
+  return Decided(Rule(1, 0, "z1_a", kThree));
+}
+
+std::string LeaderOf(const Result<::consensusdata::CoordinatorProposal>& proposal) {
+  return proposal ? MemberText(proposal->proposal_leader().id()) : proposal.error().ToString();
+}
+
+TEST(BuildProposal, FailoverKeepsCohortAndPolicyUnderTheNewTerm) {
+  const std::vector<Candidate> recruits = {MakeCandidate("z2_b", At(One(), "0/100"), kTerm2),
+                                           MakeCandidate("z3_c", At(One(), "0/200"), kTerm2)};
+  auto proposal = BuildProposal(kTerm2, recruits, kNow);
+  ASSERT_TRUE(proposal) << proposal.error().ToString();
+  EXPECT_EQ(LeaderOf(proposal), "z3_c");
+  EXPECT_EQ(proposal->proposal_leader().host(), "z3_c.test");
+  EXPECT_FALSE(proposal->skip_outgoing_quorum());
+  const RulePosition& transition = proposal->proposed_transition();
+  EXPECT_EQ(RulePositionText(transition), "1.0 (proposed 2.0)");
+  EXPECT_EQ(MemberSet::Of(transition.proposal().cohort_members()), Set(kThree));
+  EXPECT_EQ(transition.proposal().durability_policy().policy_name(), "AT_LEAST_2");
+  EXPECT_EQ(MemberText(transition.proposal().leader_id()), "z3_c");
+  EXPECT_EQ(MemberText(transition.proposal().coordinator_id()), "zone1_x");
+}
+
+TEST(BuildProposal, TiesGoToTheWillingThenToReadySlotsThenToTheName) {
+  std::vector<Candidate> recruits;
+  for (const char* member : {"z3_c", "z1_a", "z2_b"}) {
+    recruits.push_back(MakeCandidate(member, At(One(), "0/100"), kTerm2));
+  }
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z1_a");
+  recruits[2].failover_slots_ready = 2;
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z2_b");
+  recruits[2].resigning = true;
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z1_a");
+  *recruits[2].status.mutable_current_position() = At(One(), "0/101");
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z2_b") << "a position is no tie";
+}
+
+TEST(BuildProposal, RefusesRecruitsThatDoNotSuffice) {
+  const Candidate a = MakeCandidate("z1_a", At(One(), "0/100"), kTerm2);
+  const Candidate b = MakeCandidate("z2_b", At(One(), "0/100"), kTerm2);
+  const struct {
+    const char* name;
+    std::vector<Candidate> recruits;
+    Code code;
+  } cases[] = {
+      {"nobody", {}, Code::kFailedPrecondition},
+      {"one of three", {a}, Code::kFailedPrecondition},
+      {"one of three, twice", {a, a}, Code::kFailedPrecondition},
+      {"one and a stranger", {a, MakeCandidate("z9_x", At(One(), "0/100"), kTerm2)}, Code::kFailedPrecondition},
+      {"one without an LSN", {a, MakeCandidate("z2_b", At(One(), ""), kTerm2)}, Code::kFailedPrecondition},
+      {"one without a rule", {a, MakeCandidate("z2_b", At({}, "0/1"), kTerm2)}, Code::kFailedPrecondition},
+      {"one promised to another",
+       {a, MakeCandidate("z2_b", At(One(), "0/100"), Promise(2, 1, 0, "other"))},
+       Code::kFailedPrecondition},
+      {"behind the outgoing rule",
+       {MakeCandidate("z1_a", At(Decided(Rule(0, 1, "", {})), "0/1"), kTerm2),
+        MakeCandidate("z2_b", At(Decided(Rule(0, 1, "", {})), "0/1"), kTerm2)},
+       Code::kFailedPrecondition},
+      {"beyond the outgoing rule",
+       {a, MakeCandidate("z2_b", At(Decided(Rule(1, 1, "z1_a", kThree)), "0/100"), kTerm2)},
+       Code::kAborted},
+      {"equivocating",
+       {a, MakeCandidate("z2_b", At(Decided(Rule(1, 0, "z3_c", kThree)), "0/100"), kTerm2)},
+       Code::kDataLoss},
+  };
+  for (const auto& c : cases) {
+    auto proposal = BuildProposal(kTerm2, c.recruits, kNow);
+    ASSERT_FALSE(proposal) << c.name;
+    EXPECT_EQ(proposal.error().code(), c.code) << c.name << ": " << proposal.error().message();
+  }
+  EXPECT_TRUE(BuildProposal(kTerm2, std::vector{a, b}, kNow));
+}
+
+TEST(BuildProposal, FiveMembersNeedFourUnderAtLeastTwo) {
+  const Members five = {"z1_a", "z1_b", "z2_a", "z2_b", "z3_a"};
+  const RulePosition rules = Decided(Rule(1, 0, "z1_a", five));
+  std::vector<Candidate> recruits;
+  for (std::string_view member : {"z1_b", "z2_a", "z2_b", "z3_a"}) {
+    EXPECT_FALSE(BuildProposal(kTerm2, recruits, kNow));
+    recruits.push_back(MakeCandidate(member, At(rules, "0/1"), kTerm2));
+  }
+  EXPECT_TRUE(BuildProposal(kTerm2, recruits, kNow));
+}
+
+// 1.1 (which removes d) is undecided: term 2 must take its content as 2.0 and leave 1.0 the decision.
+TEST(Trace, UndecidedRuleIsCarriedOverNeverDecidedUnderItsOldNumber) {
+  const Members four = {"z1_a", "z2_b", "z3_c", "z3_d"};
+  const ShardRule decided = Rule(1, 0, "z1_a", four);
+  const ShardRule open = Rule(1, 1, "z1_a", kThree);
+  const TermRevocation promise = Promise(2, 1, 1);
+  std::vector<Candidate> recruits = {MakeCandidate("z2_b", At(Undecided(decided, open), "0/300"), promise),
+                                     MakeCandidate("z3_c", At(Decided(decided), "0/200"), promise)};
+  EXPECT_FALSE(BuildProposal(promise, recruits, kNow)) << "the decision's cohort of four needs three as well";
+  recruits.push_back(MakeCandidate("z3_d", At(Decided(decided), "0/250"), promise));
+  auto proposal = BuildProposal(promise, recruits, kNow);
+  ASSERT_TRUE(proposal) << proposal.error().ToString();
+  EXPECT_EQ(RulePositionText(proposal->proposed_transition()), "1.0 (proposed 2.0)");
+  EXPECT_EQ(LeaderOf(proposal), "z2_b");
+  EXPECT_EQ(MemberSet::Of(proposal->proposed_transition().proposal().cohort_members()), Set(kThree));
+  EXPECT_EQ(MemberSet::Of(proposal->proposed_transition().decision().cohort_members()), Set(four));
+}
+
+// The member that the open rule removes is the only one to hold it: nobody else may be promoted over its WAL.
+TEST(BuildProposal, DoesNotPassOverARemovedMemberThatIsAhead) {
+  const Members four = {"z1_a", "z2_b", "z3_c", "z3_d"};
+  const ShardRule decided = Rule(1, 0, "z1_a", four);
+  const TermRevocation promise = Promise(2, 1, 1);
+  const std::vector<Candidate> recruits = {
+      MakeCandidate("z2_b", At(Decided(decided), "0/100"), promise),
+      MakeCandidate("z3_c", At(Decided(decided), "0/100"), promise),
+      MakeCandidate("z3_d", At(Undecided(decided, Rule(1, 1, "z1_a", kThree)), "0/300"), promise)};
+  EXPECT_FALSE(BuildProposal(promise, recruits, kNow));
+}
+
+TEST(BuildProposal, MultiCellFollowsTheTable) {
+  const Members five = {"A_1", "A_2", "B_1", "B_2", "C_1"};
+  const RulePosition rules = Decided(Rule(1, 0, "A_1", five, MultiCellAtLeast(2)));
+  auto recruited = [&](Members members) {
+    std::vector<Candidate> recruits;
+    for (std::string_view member : members) recruits.push_back(MakeCandidate(member, At(rules, "0/1"), kTerm2));
+    return BuildProposal(kTerm2, recruits, kNow).has_value();
+  };
+  EXPECT_TRUE(recruited({"B_1", "B_2", "C_1"}));
+  EXPECT_FALSE(recruited({"A_2", "B_1", "B_2"}));
+}
+
+TEST(BuildCertifiedProposal, InstallsTheFirstRuleOfAShard) {
+  const RulePosition seed = Decided(Rule(0, 1, "", {}));
+  ExternallyCertifiedRevocation certificate;
+  *certificate.mutable_term_revocation() = Promise(1, 0, 1);
+  certificate.set_frozen_lsn("0/200");
+  const ShardRule incoming = Rule(0, 0, "", kThree);
+  std::vector<Candidate> recruits = {MakeCandidate("z1_a", At(seed, "0/100"), certificate.term_revocation())};
+  EXPECT_FALSE(BuildCertifiedProposal(certificate, incoming, recruits, kNow)) << "one of three";
+  recruits.push_back(MakeCandidate("z2_b", At(seed, "0/150"), certificate.term_revocation()));
+  EXPECT_FALSE(BuildCertifiedProposal(certificate, incoming, recruits, kNow)) << "nobody at the frozen LSN";
+  recruits.push_back(MakeCandidate("z3_c", At(seed, "0/200"), certificate.term_revocation()));
+  auto proposal = BuildCertifiedProposal(certificate, incoming, recruits, kNow);
+  ASSERT_TRUE(proposal) << proposal.error().ToString();
+  EXPECT_EQ(LeaderOf(proposal), "z3_c");
+  EXPECT_TRUE(proposal->skip_outgoing_quorum());
+  EXPECT_EQ(RulePositionText(proposal->proposed_transition()), "0.1 (proposed 1.0)");
+}
+
+TEST(BuildCertifiedProposal, RefusesARuleThatTheCertificateDidNotMean) {
+  ExternallyCertifiedRevocation certificate;
+  *certificate.mutable_term_revocation() = Promise(2, 1, 0);
+  certificate.set_frozen_lsn("0/1");
+  const RulePosition other = Decided(Rule(1, 1, "z1_a", kThree));
+  const std::vector<Candidate> recruits = {MakeCandidate("z1_a", At(other, "0/9"), certificate.term_revocation()),
+                                           MakeCandidate("z2_b", At(other, "0/9"), certificate.term_revocation())};
+  auto proposal = BuildCertifiedProposal(certificate, Rule(0, 0, "z1_a", {"z1_a", "z2_b"}), recruits, kNow);
+  ASSERT_FALSE(proposal);
+  EXPECT_EQ(proposal.error().code(), Code::kAborted);
+}
+
+TEST(Plan, TakesANewTermAboveEverythingSeen) {
+  std::vector<Candidate> cached = {MakeCandidate("z1_a", At(One(), "0/1")),
+                                   MakeCandidate("z2_b", At(One(), "0/1"), Promise(6, 1, 0)),
+                                   MakeCandidate("z3_c", At(One(), "0/1"))};
+  EXPECT_EQ(NewTerm(cached), 7);
+  *cached[0].status.mutable_replication_primary()->mutable_position() = Decided(Rule(9, 0, "z2_b", kThree));
+  auto proposal = Plan(cached, Coordinator("y"), kNow);
+  ASSERT_TRUE(proposal) << proposal.error().ToString();
+  EXPECT_EQ(proposal->term_revocation().revoked_below_term(), 10);
+  EXPECT_EQ(RuleNumberText(proposal->term_revocation().outgoing_rule()), "1.0");
+}
+
+TEST(Plan, AbortsWhenThoseThatWouldAcceptDoNotSuffice) {
+  std::vector<Candidate> cached;
+  for (std::string_view member : kThree) cached.push_back(MakeCandidate(member, At(One(), "0/1")));
+  EXPECT_TRUE(Plan(cached, Coordinator("x"), kNow));
+  cached[0].reachable = false;
+  EXPECT_TRUE(Plan(cached, Coordinator("x"), kNow));
+  *cached[1].status.mutable_recruit_blocked_until() = Numbers(At(One(), "0/2"));
+  EXPECT_FALSE(Plan(cached, Coordinator("x"), kNow));
+}
+
+TEST(Plan, ARuleThatOnlyALostMemberKnowsIsNotRecruitedFor) {
+  std::vector<Candidate> cached;
+  for (std::string_view member : kThree) cached.push_back(MakeCandidate(member, At(One(), "0/1")));
+  *cached[0].status.mutable_current_position() =
+      At(Undecided(Rule(1, 0, "z1_a", kThree), Rule(1, 1, "z1_a", {"z1_a", "z2_b"})), "0/9");
+  EXPECT_EQ(RuleNumberText(Plan(cached, Coordinator("x"), kNow)->term_revocation().outgoing_rule()), "1.1");
+  cached[0].reachable = false;
+  EXPECT_EQ(RuleNumberText(Plan(cached, Coordinator("x"), kNow)->term_revocation().outgoing_rule()), "1.0");
+}
+
+TEST(MustBackOff, OnlyForAnotherCoordinatorsFreshUnresolvedPromise) {
+  const struct {
+    const char* name;
+    TermRevocation promise;
+    bool back_off;
+  } cases[] = {
+      {"fresh", Promise(2, 1, 0, "other", kNow - 1s), true},
+      {"old", Promise(2, 1, 0, "other", kNow - 4s), false},
+      {"own", Promise(2, 1, 0, "me", kNow - 1s), false},
+      {"resolved", Promise(1, 0, 1, "other", kNow - 1s), false},
+      {"a slightly fast clock", Promise(2, 1, 0, "other", kNow + 1s), true},
+      {"a clock an hour ahead", Promise(2, 1, 0, "other", kNow + 1h), false},
+      {"none", TermRevocation(), false},
+  };
+  for (const auto& c : cases) {
+    const std::vector<Candidate> cached = {MakeCandidate("z1_a", At(One(), "0/1"), c.promise),
+                                           MakeCandidate("z2_b", At(One(), "0/1"))};
+    EXPECT_EQ(MustBackOff(cached, Coordinator("me"), kNow), c.back_off) << c.name;
+  }
+}
+
+}  // namespace
+}  // namespace multigres::consensus
