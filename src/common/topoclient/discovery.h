@@ -41,8 +41,8 @@ class PoolerDiscovery {
 
  private:
   struct CellWatch;
-  Awaitable<void> WatchCells();
-  Awaitable<void> WatchCell(std::shared_ptr<CellWatch> watch);
+  struct CellsWatch;
+  static Awaitable<void> Reconnect(Store& store, std::string cell);
   void Reconcile(const std::set<std::string>& cells);
   void Add(const std::string& cell);
   void Remove(const std::string& cell);
@@ -50,7 +50,9 @@ class PoolerDiscovery {
   Store& store_;
   PoolerObserver& observer_;
   bool cells_seen_ = false;
+  std::unique_ptr<CellsWatch> cells_watch_;
   std::map<std::string, std::shared_ptr<CellWatch>> cells_;
+  std::vector<std::shared_ptr<CellWatch>> closing_;  // cancelled, perhaps still unwinding
   TaskGroup tasks_;
 };
 

@@ -1,7 +1,6 @@
 // Names of components, shards and addresses, and the keys of their records.
 #pragma once
 
-#include <random>
 #include <string>
 #include <string_view>
 
@@ -22,9 +21,6 @@ std::string ClusterId(const clustermetadata::ID& id);
 Result<clustermetadata::ID> ParseClusterId(std::string_view text);
 // "postgres/default/0-inf"
 std::string ShardName(const clustermetadata::ShardKey& shard);
-// 8 of `bcdfghjklmnpqrstvwxz2456789`: no vowels, no look-alikes.
-std::string RandomServiceId(std::mt19937_64& random);
-std::string RandomServiceId();
 // "host:grpc port"; the bare host name if the record has no such port. M: MultiPooler, MultiGateway, MultiOrch.
 template <class M>
 std::string GrpcAddress(const M& component);

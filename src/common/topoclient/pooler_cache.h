@@ -11,7 +11,8 @@
 
 namespace multigres::topo {
 
-// LIFECYCLE_SHUTDOWN: gone at once, a tombstone is kept so that a late event doesn't bring it back. Record missing:
+// LIFECYCLE_SHUTDOWN: gone at once, a tombstone is kept so that a late event doesn't bring it back (a record
+// with a later lifecycle_status.updated, of a restarted pooler, does). Record missing:
 // kept for a grace, which each contact extends. Sweep() every 30 s forgets what has outlived its grace.
 class PoolerCache final : public PoolerObserver {
  public:

@@ -1,10 +1,8 @@
 // How components come into the topology and leave it.
 #pragma once
 
-#include <random>
 #include <string>
 
-#include "common/topoclient/backoff.h"
 #include "common/topoclient/components.h"
 #include "tools/async/task_group.h"
 
@@ -14,8 +12,7 @@ namespace multigres::topo {
 // gateway. Picks a random pid_prefix 1..2047 that no gateway of any cell uses, or keeps the one of this id's earlier
 // record; picks again if another gateway turns out to have taken the same one meanwhile. Returns the record as written.
 Awaitable<Result<Record<clustermetadata::MultiGateway>>> RegisterGateway(Store& store, CallContext context,
-                                                                         clustermetadata::MultiGateway gateway,
-                                                                         std::uint64_t seed = std::random_device{}());
+                                                                         clustermetadata::MultiGateway gateway);
 // Deletes the record if it is still the version that this process wrote. Takes at most 1 s.
 Awaitable<Result<>> UnregisterGateway(Store& store, Record<clustermetadata::MultiGateway> record);
 
@@ -40,7 +37,7 @@ class OrchRegistration {
   std::unique_ptr<clustermetadata::MultiOrch> orch_;
   bool registered_ = false;
   std::string status_;
-  Backoff backoff_;
+  Jitter jitter_;
   TaskGroup tasks_;
 };
 
@@ -73,7 +70,7 @@ class PoolerPublisher {
   bool dirty_ = true;
   std::string status_;
   Event changed_;
-  Backoff backoff_;
+  Jitter jitter_;
   TaskGroup tasks_;
 };
 

@@ -24,7 +24,7 @@ class LockSet {
 class ShardLock {
  public:
   // Waits for the lock at most store.options().lock_timeout. `action`: "initialise shard". Texts:
-  // `only default tablegroup is supported, got: X`. FAILED_PRECONDITION if context.held has it already.
+  // `only default tablegroup is supported, got: X`. INTERNAL if context.held has it already.
   static Awaitable<Result<std::unique_ptr<ShardLock>>> Acquire(Store& store, CallContext context,
                                                                clustermetadata::ShardKey shard, std::string action);
   // kNodeExists at once if it is locked.

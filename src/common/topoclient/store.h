@@ -10,6 +10,9 @@
 
 #include "common/topoclient/connection.h"
 #include "tools/async/reactor.h"
+#include "tools/async/task_group.h"
+#include "tools/log/logger.h"
+#include "tools/random/random.h"
 
 namespace multigres::topo {
 
@@ -34,14 +37,14 @@ class Store {
  public:
   // kBadInput texts: `topo-global-server-addresses must be configured`, `topo-global-root must be non-empty`. A store
   // that can't be reached is no error here.
-  static Result<std::unique_ptr<Store>> Create(Reactor& reactor, std::unique_ptr<Backend> backend,
-                                               StoreOptions options);
+  static Result<std::unique_ptr<Store>> Create(Reactor& reactor, std::unique_ptr<Backend> backend, Random& random,
+                                               Logger logger, StoreOptions options);
   ~Store();
 
   Connection& global() { return *global_; }
   // Re-reads the Cell record and reconnects if it says something else than last time; if the global store can't be
-  // reached, the connection of last time. kNoNode for an unknown cell. Held by the caller for one operation or watch: a
-  // connection that was replaced is closed when its last user lets go.
+  // reached, the connection of last time. kNoNode for an unknown cell. Ask anew for every operation or watch: a
+  // connection that was replaced is closed at once, which ends its watches.
   Awaitable<Result<std::shared_ptr<Connection>>> ForCell(CallContext context, std::string cell);
 
   // "" = healthy, else the last error, by scope ("global" and each cell asked for so far). For status pages.
@@ -49,23 +52,31 @@ class Store {
 
   Clock& clock() { return reactor_.clock(); }
   Reactor& reactor() { return reactor_; }
+  Random& random() { return random_; }
+  const Logger& logger() const { return logger_; }
   const StoreOptions& options() const { return options_; }
+  // For work that outlives whoever asked for it; Close() waits for its end.
+  TaskGroup& background() { return tasks_; }
 
   Awaitable<void> Close();
 
  private:
-  struct CellConnection;
-  Store(Reactor& reactor, std::unique_ptr<Backend> backend, StoreOptions options);
+  struct CellConnection {
+    ConnectionSpec spec;
+    std::shared_ptr<Connection> connection;
+  };
+  Store(Reactor& reactor, std::unique_ptr<Backend> backend, Random& random, Logger logger, StoreOptions options);
   std::shared_ptr<Connection> Open(ConnectionSpec spec);
 
   Reactor& reactor_;
   std::unique_ptr<Backend> backend_;
+  Random& random_;
+  Logger logger_;
   StoreOptions options_;
   std::map<std::string, std::string> status_;
   std::shared_ptr<Connection> global_;
   std::map<std::string, CellConnection> cells_;
-  // Replaced connections that still have a user, and everything else that Close() must close.
-  std::vector<std::shared_ptr<Connection>> opened_;
+  TaskGroup tasks_;
 };
 
 }  // namespace multigres::topo

@@ -8,20 +8,21 @@
 #include <vector>
 
 #include "common/topoclient/connection.h"
-#include "tools/async/reactor.h"
+#include "common/topoclient/memorytopo/cell_store.h"
 
 namespace multigres::topo {
 
 enum class Operation : std::uint8_t { kCreate, kUpdate, kGet, kList, kDelete, kLock, kRevokeLock, kWatch, kAny };
 
-// A set of stores by cell ("global" included), shared by all connections made from it. Reactor and clock of the
-// connections are those given here: one reactor. Must outlive its connections.
+// A set of stores by cell ("global" included), shared by all connections made from it: one reactor, whose
+// clock is given here. Must outlive its connections.
 class MemoryTopo {
  public:
   // A connection to this address blocks until the caller's deadline.
   static constexpr std::string_view kUnreachable = "unreachable";
 
-  explicit MemoryTopo(Executor executor, Clock& clock);
+  // `seed` gives the first version.
+  explicit MemoryTopo(Clock& clock, std::uint64_t seed = 1);
   ~MemoryTopo();
   MemoryTopo(const MemoryTopo&) = delete;
   MemoryTopo& operator=(const MemoryTopo&) = delete;
@@ -47,18 +48,23 @@ class MemoryTopo {
 
  private:
   friend class MemoryConnection;
-  struct CellStore;
-  struct Failure;
+  struct Failure {
+    Operation operation;
+    std::regex path;
+    Error error;
+    Times times;
+  };
   CellStore& StoreOf(const std::string& cell);
+  std::optional<Error> TakeFailure(Operation operation, const std::string& path);
 
-  Executor executor_;
   Clock& clock_;
   Version version_;  // one counter, random start
   std::uint64_t next_lease_ = 1;
   std::map<std::string, std::unique_ptr<CellStore>> cells_;
   std::optional<Error> fail_all_;
   std::vector<Failure> failures_;
-  Event running_;
+  bool paused_ = false;
+  Event hooks_changed_;
 };
 
 }  // namespace multigres::topo
