@@ -27,8 +27,8 @@
 //     Awaitable<Result<>> CheckReady() override { return service_->Ready(); }
 //     Awaitable<void> OnTerm() override { return service_->Drain(); }        // while gRPC calls finish
 //     Awaitable<void> OnClose() override {                                   // after the last call
-//       co_await service_->Stop();
-//       co_await store_->Close();
+//       if (service_) co_await service_->Stop();
+//       if (store_) co_await store_->Close();
 //     }
 //
 //    private:
