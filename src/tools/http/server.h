@@ -13,11 +13,11 @@
 namespace multigres::http {
 
 struct ServerOptions {
-  Duration header_timeout = std::chrono::seconds(10);  // from the first byte of a request, or the accept, to its end
-  Duration idle_timeout = std::chrono::minutes(2);     // between requests
-  std::size_t max_header_bytes = 64 * 1024;            // 431 beyond
-  std::size_t max_body_bytes = 16 * 1024 * 1024;       // 413 beyond
-  std::size_t max_connections = 1024;                  // further ones wait in the backlog
+  Duration header_timeout = std::chrono::seconds(10);  // from a request's first byte to the end of its header
+  Duration idle_timeout = std::chrono::minutes(2);  // between requests; also for a body, or an answer, to get through
+  std::size_t max_header_bytes = 64 * 1024;         // 431 beyond
+  std::size_t max_body_bytes = 16 * 1024 * 1024;    // 413 beyond
+  std::size_t max_connections = 1024;               // further ones wait in the backlog
 };
 
 // Every answer carries CORS headers for reading ("*"); OPTIONS gets 204; a changing request (not GET, HEAD or OPTIONS)
