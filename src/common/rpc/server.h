@@ -34,15 +34,13 @@ class Server {
   static std::unique_ptr<Server> Create(std::vector<Reactor*> reactors, ServerOptions options = {});
   virtual ~Server() = default;
 
-  // Before Start(). The service must outlive the server. Health and reflection know every registered service.
+  // Before Listen(). The service must outlive the server.
   virtual void Register(Service& service) = 0;
-  // grpc.health.v1.Health and grpc.reflection.v1alpha (for the registered services).
-  virtual void EnableHealthAndReflection() = 0;
+  // Those registered so far, for health and reflection (common/rpc/health, common/rpc/reflection).
+  virtual const std::vector<Service*>& services() const = 0;
   // Listens (plain on a unix socket, TLS on TCP if configured). Call on reactors[0]. May be called for several
   // addresses.
   virtual Result<std::uint16_t> Listen(const Address& address) = 0;
-  // Health answers SERVING/NOT_SERVING for all services.
-  virtual void SetServing(bool serving) = 0;
   // GOAWAY, no new connections, waits for open calls until the deadline, then cancels (reason kShutdown) and joins the
   // rest. Call on reactors[0]; must be awaited before destruction.
   virtual Awaitable<void> Stop(Deadline deadline) = 0;

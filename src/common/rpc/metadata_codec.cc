@@ -1,0 +1,62 @@
+#include "common/rpc/metadata_codec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/rpc/base64.h"
+#include "common/rpc/limits.h"
+
+namespace multigres::rpc {
+
+void HeaderList::Add(std::string_view name, std::string_view value, bool repeats) {
+  if (fields_.empty()) fields_.reserve(12);
+  fields_.push_back({name, value, repeats});
+  bytes_ += name.size() + value.size() + kHeaderOverheadBytes;
+  longest_ = std::max({longest_, name.size(), value.size()});
+}
+
+void HeaderList::AddMade(std::string_view name, std::string value) {
+  made_.push_back(std::move(value));
+  Add(name, made_.back(), false);
+}
+
+void HeaderList::Add(const Metadata& metadata) {
+  for (const auto& [key, value] : metadata.entries()) {
+    if (key.ends_with("-bin")) {
+      AddMade(key, EncodeBase64(value));
+    } else {
+      Add(key, value, false);
+    }
+  }
+}
+
+Result<> HeaderList::Check(std::size_t max_list_bytes) const {
+  if (longest_ > kMaxHeaderBytes) {
+    return Fail(Code::kResourceExhausted,
+                fmt::format("metadata value larger than max ({} vs. {} bytes)", longest_, kMaxHeaderBytes));
+  }
+  if (bytes_ > max_list_bytes) {
+    return Fail(Code::kResourceExhausted,
+                fmt::format("metadata larger than max ({} vs. {} bytes)", bytes_, max_list_bytes));
+  }
+  return {};
+}
+
+void AddReceived(Metadata& metadata, std::string_view name, std::string_view value) {
+  if (!name.ends_with("-bin")) {
+    metadata.Add(std::string(name), std::string(value));
+    return;
+  }
+  while (true) {
+    const std::size_t comma = value.find(',');
+    std::string_view one = value.substr(0, comma);
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (auto bytes = DecodeBase64(one)) metadata.Add(std::string(name), std::move(*bytes));
+    if (comma == std::string_view::npos) return;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace multigres::rpc

@@ -1,0 +1,41 @@
+// Metadata as headers: base64 for "-bin" keys, and the limits on sizes.
+#pragma once
+
+#include <list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/rpc/http2_stream.h"
+#include "common/rpc/metadata.h"
+#include "tools/result/error.h"
+
+namespace multigres::rpc {
+
+// A list of headers in the making, with the strings that have to be made for it.
+class HeaderList {
+ public:
+  // `value` must stay where it is until the list has been submitted; so must `name`.
+  void Add(std::string_view name, std::string_view value, bool repeats = true);
+  void AddMade(std::string_view name, std::string value);
+  void Add(const Metadata& metadata);
+
+  const std::vector<HeaderField>& fields() const { return fields_; }
+  // Counted as in RFC 9113 6.5.2.
+  std::size_t bytes() const { return bytes_; }
+  std::size_t longest() const { return longest_; }
+  // RESOURCE_EXHAUSTED if a header or the whole is larger than what can be sent.
+  Result<> Check(std::size_t max_list_bytes) const;
+
+ private:
+  std::vector<HeaderField> fields_;
+  std::list<std::string> made_;
+  std::size_t bytes_ = 0;
+  std::size_t longest_ = 0;
+};
+
+// Adds a received header, decoded; the values of a "-bin" header may be several, joined by commas. What isn't base64 is
+// left out.
+void AddReceived(Metadata& metadata, std::string_view name, std::string_view value);
+
+}  // namespace multigres::rpc
