@@ -32,17 +32,19 @@ Variables MethodVariables(const MethodDescriptor& method) {
 std::string ServerSignature(const MethodDescriptor& method, const std::string& scope) {
   const std::string request = CppName(*method.input_type());
   const std::string response = CppName(*method.output_type());
-  const std::string returns_one = "Awaitable<Result<" + response + ">> ";
-  const std::string head = scope + HandlerName(method) + "(ServerContext& context, ";
+  const std::string returns_one = "::multigres::Awaitable<::multigres::Result<" + response + ">> ";
+  const std::string head = scope + HandlerName(method) + "(::multigres::rpc::ServerContext& context, ";
   switch (ShapeOf(method)) {
     case Shape::kUnary:
       return returns_one + head + "const " + request + "& request)";
     case Shape::kServerStream:
-      return "Awaitable<Result<>> " + head + "const " + request + "& request, ServerWriter<" + response + ">& writer)";
+      return "::multigres::Awaitable<::multigres::Result<>> " + head + "const " + request +
+             "& request, ::multigres::rpc::ServerWriter<" + response + ">& writer)";
     case Shape::kClientStream:
-      return returns_one + head + "ServerReader<" + request + ">& reader)";
+      return returns_one + head + "::multigres::rpc::ServerReader<" + request + ">& reader)";
     case Shape::kBidi:
-      return "Awaitable<Result<>> " + head + "ServerStream<" + request + ", " + response + ">& stream)";
+      return "::multigres::Awaitable<::multigres::Result<>> " + head + "::multigres::rpc::ServerStream<" + request +
+             ", " + response + ">& stream)";
   }
   return "";
 }
@@ -51,17 +53,19 @@ std::string ServerSignature(const MethodDescriptor& method, const std::string& s
 std::string ClientSignature(const MethodDescriptor& method, const std::string& scope, bool header) {
   const std::string request = CppName(*method.input_type());
   const std::string response = CppName(*method.output_type());
-  const std::string options = header ? "CallOptions options = {})" : "CallOptions options)";
+  const std::string options =
+      header ? "::multigres::rpc::CallOptions options = {})" : "::multigres::rpc::CallOptions options)";
   const std::string name = scope + method.name();
   switch (ShapeOf(method)) {
     case Shape::kUnary:
-      return "Awaitable<Result<" + response + ">> " + name + "(" + request + " request, " + options;
+      return "::multigres::Awaitable<::multigres::Result<" + response + ">> " + name + "(" + request + " request, " +
+             options;
     case Shape::kServerStream:
-      return "ClientReader<" + response + "> " + name + "(const " + request + "& request, " + options;
+      return "::multigres::rpc::ClientReader<" + response + "> " + name + "(const " + request + "& request, " + options;
     case Shape::kClientStream:
-      return "ClientWriter<" + request + ", " + response + "> " + name + "(" + options;
+      return "::multigres::rpc::ClientWriter<" + request + ", " + response + "> " + name + "(" + options;
     case Shape::kBidi:
-      return "ClientStream<" + request + ", " + response + "> " + name + "(" + options;
+      return "::multigres::rpc::ClientStream<" + request + ", " + response + "> " + name + "(" + options;
   }
   return "";
 }
@@ -73,20 +77,6 @@ void PrintForwardDeclarations(const FileDescriptor& file, Printer& printer) {
     if (!package.empty()) printer.Print("}  // namespace $ns$\n", "ns", package);
     printer.Print("\n");
   }
-}
-
-void PrintUsings(Printer& printer) {
-  printer.Print(
-      "using ::multigres::Awaitable;\n"
-      "using ::multigres::Result;\n"
-      "using ::multigres::rpc::CallOptions;\n"
-      "using ::multigres::rpc::ClientReader;\n"
-      "using ::multigres::rpc::ClientStream;\n"
-      "using ::multigres::rpc::ClientWriter;\n"
-      "using ::multigres::rpc::ServerContext;\n"
-      "using ::multigres::rpc::ServerReader;\n"
-      "using ::multigres::rpc::ServerStream;\n"
-      "using ::multigres::rpc::ServerWriter;\n\n");
 }
 
 void PrintComments(const std::string& comments, Printer& printer, const std::string& indent) {
@@ -114,7 +104,8 @@ void PrintServiceHeader(const ServiceDescriptor& service, Printer& printer) {
       "  static constexpr std::string_view kFullName = \"$full_name$\";\n\n"
       "  std::string_view full_name() const final { return kFullName; }\n"
       "  std::span<const ::multigres::rpc::MethodInfo> methods() const final;\n"
-      "  Awaitable<Result<>> Handle(std::size_t index, ::multigres::rpc::ServerCall& call) final;\n\n",
+      "  ::multigres::Awaitable<::multigres::Result<>> Handle(std::size_t index, ::multigres::rpc::ServerCall& call) "
+      "final;\n\n",
       "service", service.name(), "full_name", service.full_name());
   for (int i = 0; i < service.method_count(); ++i) {
     const MethodDescriptor& method = *service.method(i);
@@ -139,36 +130,38 @@ void PrintServiceHeader(const ServiceDescriptor& service, Printer& printer) {
 
 void PrintHandler(const MethodDescriptor& method, Printer& printer) {
   const Variables variables = MethodVariables(method);
-  printer.Print(
-      variables,
-      "Awaitable<Result<>> Handle$service$$method$($service$& service, ::multigres::rpc::ServerCall& call) {\n");
+  printer.Print(variables,
+                "::multigres::Awaitable<::multigres::Result<>> Handle$service$$method$($service$& service, "
+                "::multigres::rpc::ServerCall& call) {\n");
   const Shape shape = ShapeOf(method);
   const bool one_request = shape == Shape::kUnary || shape == Shape::kServerStream;
   if (one_request) {
     printer.Print(
         variables,
         "  $request$ request;\n"
-        "  Result<bool> read = co_await call.Read(request);\n"
+        "  ::multigres::Result<bool> read = co_await call.Read(request);\n"
         "  if (!read) co_return std::unexpected(std::move(read.error()));\n"
         "  if (!*read) co_return ::multigres::Fail(::multigres::Code::kInternal, \"call without a request\");\n");
   } else if (shape == Shape::kClientStream) {
-    printer.Print(variables, "  ServerReader<$request$> reader(call);\n");
+    printer.Print(variables, "  ::multigres::rpc::ServerReader<$request$> reader(call);\n");
   }
   switch (shape) {
     case Shape::kUnary:
-      printer.Print(variables, "  Result<$response$> response = co_await service.$handler$(call, request);\n");
+      printer.Print(variables,
+                    "  ::multigres::Result<$response$> response = co_await service.$handler$(call, request);\n");
       break;
     case Shape::kClientStream:
-      printer.Print(variables, "  Result<$response$> response = co_await service.$handler$(call, reader);\n");
+      printer.Print(variables,
+                    "  ::multigres::Result<$response$> response = co_await service.$handler$(call, reader);\n");
       break;
     case Shape::kServerStream:
       printer.Print(variables,
-                    "  ServerWriter<$response$> writer(call);\n"
+                    "  ::multigres::rpc::ServerWriter<$response$> writer(call);\n"
                     "  co_return co_await service.$handler$(call, request, writer);\n");
       break;
     case Shape::kBidi:
       printer.Print(variables,
-                    "  ServerStream<$request$, $response$> stream(call);\n"
+                    "  ::multigres::rpc::ServerStream<$request$, $response$> stream(call);\n"
                     "  co_return co_await service.$handler$(call, stream);\n");
       break;
   }
@@ -193,7 +186,8 @@ void PrintServerSource(const ServiceDescriptor& service, Printer& printer) {
 
   printer.Print(
       "std::span<const ::multigres::rpc::MethodInfo> $service$::methods() const { return k$service$Methods; }\n\n"
-      "Awaitable<Result<>> $service$::Handle(std::size_t index, ::multigres::rpc::ServerCall& call) {\n"
+      "::multigres::Awaitable<::multigres::Result<>> $service$::Handle(std::size_t index, "
+      "::multigres::rpc::ServerCall& call) {\n"
       "  switch (index) {\n",
       "service", service.name());
   for (int i = 0; i < service.method_count(); ++i) {
@@ -224,28 +218,28 @@ void PrintClientSource(const ServiceDescriptor& service, Printer& printer) {
     printer.Print("$signature$ {\n", "signature", ClientSignature(method, service.name() + "Client::", false));
     switch (ShapeOf(method)) {
       case Shape::kUnary:
-        printer.Print(
-            variables,
-            "  $response$ response;\n"
-            "  Result<> result = co_await ::multigres::rpc::CallUnary(*channel_, \"$path$\", request, response,\n"
-            "                                                         std::move(options));\n"
-            "  if (!result) co_return std::unexpected(std::move(result.error()));\n"
-            "  co_return std::move(response);\n");
+        printer.Print(variables,
+                      "  $response$ response;\n"
+                      "  ::multigres::Result<> result = co_await ::multigres::rpc::CallUnary(*channel_, \"$path$\", "
+                      "request, response,\n"
+                      "                                                         std::move(options));\n"
+                      "  if (!result) co_return std::unexpected(std::move(result.error()));\n"
+                      "  co_return std::move(response);\n");
         break;
       case Shape::kServerStream:
         printer.Print(variables,
                       "  auto call = channel_->StartCall(\"$path$\", std::move(options));\n"
                       "  call->WriteLast(request);\n"
-                      "  return ClientReader<$response$>(std::move(call));\n");
+                      "  return ::multigres::rpc::ClientReader<$response$>(std::move(call));\n");
         break;
       case Shape::kClientStream:
         printer.Print(variables,
-                      "  return ClientWriter<$request$, $response$>(\n"
+                      "  return ::multigres::rpc::ClientWriter<$request$, $response$>(\n"
                       "      channel_->StartCall(\"$path$\", std::move(options)));\n");
         break;
       case Shape::kBidi:
         printer.Print(variables,
-                      "  return ClientStream<$request$, $response$>(\n"
+                      "  return ::multigres::rpc::ClientStream<$request$, $response$>(\n"
                       "      channel_->StartCall(\"$path$\", std::move(options)));\n");
         break;
     }
@@ -265,7 +259,6 @@ void PrintHeader(const FileDescriptor& file, Printer& printer) {
       "file", file.name());
   PrintForwardDeclarations(file, printer);
   printer.Print("namespace $ns$ {\n\n", "ns", RpcNamespace(file));
-  PrintUsings(printer);
   for (int i = 0; i < file.service_count(); ++i) PrintServiceHeader(*file.service(i), printer);
   printer.Print("}  // namespace $ns$\n", "ns", RpcNamespace(file));
 }
