@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 namespace multigres {
@@ -69,7 +70,11 @@ Result<std::string> FindPostgresBinDir(std::string_view preferred) {
     candidates.push_back(std::move(directory));
   }
   for (const std::string& directory : candidates) {
-    if (IsExecutableFile(directory + "/postgres") && IsExecutableFile(directory + "/initdb")) return directory;
+    if (!IsExecutableFile(directory + "/postgres") || !IsExecutableFile(directory + "/initdb")) continue;
+    // Some of the programs may be linked from elsewhere: all of them are where they really live.
+    std::error_code error;
+    const auto real = std::filesystem::canonical(directory + "/postgres", error);
+    return error ? directory : real.parent_path().string();
   }
   return Fail(Code::kNotFound,
               "PostgreSQL's programs (postgres, initdb) were found neither in PATH nor below /usr/lib/postgresql: "

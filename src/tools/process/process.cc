@@ -1,6 +1,7 @@
 #include "tools/process/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +98,8 @@ struct Process::State : std::enable_shared_from_this<Process::State> {
   }
 
   void Reap() {
+    pollfd poll_entry{.fd = pidfd.native_handle(), .events = POLLIN, .revents = 0};
+    if (::poll(&poll_entry, 1, 0) != 1) return Watch();  // woken without a reason
     ExitStatus status{.known = false};
     if (is_child) {
       siginfo_t info{};

@@ -1,0 +1,125 @@
+#include "services/pgctld/data_directory.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <filesystem>
+#include <sstream>
+
+#include "tools/fs/file.h"
+
+namespace multigres::pgctld {
+
+namespace {
+
+constexpr mode_t kOthersMask = 0077;
+
+// Line numbers of postmaster.pid (pidfile.h of PostgreSQL).
+enum PidFileLine { kPid = 0, kDataDir = 1, kStartTime = 2, kPort = 3, kSocketDir = 4, kStatus = 7 };
+
+template <class Number>
+Number ToNumber(std::string_view text) {
+  Number number{};
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+std::string Trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
+}
+
+// A postmaster's working folder is its data folder: tells it from whatever else got the pid.
+bool RunsOn(pid_t pid, const std::string& data_dir) {
+  std::error_code error;
+  const auto working = std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid), error);
+  if (error) return false;
+  const auto wanted = std::filesystem::canonical(data_dir, error);
+  return !error && working == wanted;
+}
+
+}  // namespace
+
+bool DataDirectory::IsInitialized() const {
+  return fs::Exists(path_ + "/PG_VERSION");
+}
+
+Result<> DataDirectory::RequireInitialized() const {
+  if (IsInitialized()) return {};
+  return Fail(Code::kFailedPrecondition,
+              fmt::format("data directory not initialized: {} has no PG_VERSION. Run 'pgctld init' first", path_));
+}
+
+Result<> DataDirectory::CheckOwnership() const {
+  struct stat info{};
+  if (::stat(path_.c_str(), &info) != 0)
+    return Fail(Code::kNotFound, fmt::format("data directory {} not found", path_));
+  if (info.st_uid != ::geteuid()) {
+    return Fail(Code::kFailedPrecondition, fmt::format("data directory {} belongs to uid {}, but this is uid {}", path_,
+                                                       info.st_uid, ::geteuid()));
+  }
+  if ((info.st_mode & kOthersMask) != 0) {
+    return Fail(
+        Code::kFailedPrecondition,
+        fmt::format("data directory {} is open to others (mode {:o}): chmod it to 0700", path_, info.st_mode & 07777));
+  }
+  return {};
+}
+
+std::optional<RunningPostmaster> DataDirectory::FindPostmaster() const {
+  auto text = fs::ReadFile(path_ + "/postmaster.pid");
+  if (!text) return std::nullopt;
+  std::vector<std::string> lines;
+  std::istringstream stream(*text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(Trimmed(line));
+  if (lines.empty()) return std::nullopt;
+  const auto pid = ToNumber<pid_t>(lines[kPid]);
+  auto identity = IdentifyProcess(pid);
+  if (pid <= 0 || !identity || !IsRunning(*identity) || !RunsOn(pid, path_)) return std::nullopt;
+  lines.resize(std::max<std::size_t>(lines.size(), kStatus + 1));
+  return RunningPostmaster{.process = std::move(*identity),
+                           .started_at_unix_s = ToNumber<std::int64_t>(lines[kStartTime]),
+                           .port = ToNumber<std::uint16_t>(lines[kPort]),
+                           .socket_dir = lines[kSocketDir],
+                           .status = lines[kStatus]};
+}
+
+bool DataDirectory::HasStandbySignal() const {
+  return fs::Exists(path_ + "/standby.signal");
+}
+
+Result<> DataDirectory::CreateStandbySignal() const {
+  auto removed = fs::RemoveFile(path_ + "/recovery.signal");
+  if (!removed) return std::unexpected(std::move(removed.error()));
+  if (HasStandbySignal()) return {};
+  return fs::WriteFileAtomic(path_ + "/standby.signal", "", 0600);
+}
+
+Result<> DataDirectory::RemoveSignalFiles() const {
+  for (const char* name : {"/standby.signal", "/recovery.signal"}) {
+    auto removed = fs::RemoveFile(path_ + name);
+    if (!removed) return std::unexpected(std::move(removed.error()));
+  }
+  return fs::SyncDirectory(path_);
+}
+
+std::string ControlDataField(std::string_view output, std::string_view name) {
+  std::size_t at = 0;
+  while (at < output.size()) {
+    const auto end = std::min(output.find('\n', at), output.size());
+    const auto line = output.substr(at, end - at);
+    if (line.starts_with(name) && line.substr(name.size()).starts_with(":")) {
+      return Trimmed(line.substr(name.size() + 1));
+    }
+    at = end + 1;
+  }
+  return {};
+}
+
+bool IsCleanState(std::string_view cluster_state) {
+  return cluster_state == "shut down" || cluster_state == "shut down in recovery";
+}
+
+}  // namespace multigres::pgctld

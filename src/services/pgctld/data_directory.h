@@ -1,0 +1,51 @@
+// What PGDATA says about itself: initialised or not, standby or not, cleanly shut down or not, and whose postmaster
+// runs on it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tools/process/process_identity.h"
+#include "tools/result/error.h"
+
+namespace multigres::pgctld {
+
+// postmaster.pid, of a postmaster that really runs on this folder.
+struct RunningPostmaster {
+  ProcessIdentity process;
+  std::int64_t started_at_unix_s = 0;
+  std::uint16_t port = 0;
+  std::string socket_dir;
+  std::string status;  // "starting", "stopping", "ready", "standby"
+};
+
+class DataDirectory {
+ public:
+  explicit DataDirectory(std::string path) : path_(std::move(path)) {}
+  const std::string& path() const { return path_; }
+
+  // initdb finished there: PG_VERSION exists.
+  bool IsInitialized() const;
+  // FAILED_PRECONDITION `data directory not initialized: ... Run 'pgctld init' first`.
+  Result<> RequireInitialized() const;
+  // FAILED_PRECONDITION unless it belongs to us and nobody else may read it.
+  Result<> CheckOwnership() const;
+
+  // Empty if no postmaster runs: no file, a stale one, or a pid that now belongs to something else.
+  std::optional<RunningPostmaster> FindPostmaster() const;
+
+  bool HasStandbySignal() const;
+  // Durable before they return. CreateStandbySignal() also removes recovery.signal.
+  Result<> CreateStandbySignal() const;
+  Result<> RemoveSignalFiles() const;
+
+ private:
+  std::string path_;
+};
+
+// The line "Database cluster state:" and others of pg_controldata's output (LC_ALL=C); empty if absent.
+std::string ControlDataField(std::string_view output, std::string_view name);
+// "shut down" and "shut down in recovery" are clean.
+bool IsCleanState(std::string_view cluster_state);
+
+}  // namespace multigres::pgctld
