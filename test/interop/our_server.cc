@@ -17,7 +17,11 @@ OurServer::OurServer(rpc::ServerOptions options) {
   std::promise<std::uint16_t> listening;
   reactors_[0].Post([&] {
     server_ = rpc::Server::Create({&reactors_[0]}, std::move(options));
+    health_ = std::make_unique<rpc::health::HealthService>(*server_);
+    reflection_ = std::make_unique<rpc::reflection::ReflectionService>(*server_);
     server_->Register(service_);
+    server_->Register(*health_);
+    server_->Register(*reflection_);
     const Result<std::uint16_t> port = server_->Listen(TcpAddress{"127.0.0.1", 0});
     CHECK(port.has_value(), port.error().ToString());
     listening.set_value(*port);

@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "common/rpc/health/health_service.h"
+#include "common/rpc/reflection/reflection_service.h"
 #include "common/rpc/server.h"
 #include "hub.h"
 #include "service.h"
@@ -24,6 +26,8 @@ class OurServer {
   Hub hub_;
   InteropService service_{hub_};
   ReactorPool reactors_{1};
+  std::unique_ptr<rpc::health::HealthService> health_;
+  std::unique_ptr<rpc::reflection::ReflectionService> reflection_;
   std::unique_ptr<rpc::Server> server_;
   std::uint16_t port_ = 0;
   bool stopped_ = false;

@@ -69,6 +69,10 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer {
   void OnReady(ClientConnection& connection) override;
   void OnDraining(ClientConnection& connection, bool too_many_pings) override;
 
+  void OnUnsent(OutgoingCallPtr call) override { Place(std::move(call)); }
+
+  // On the connection, or in line for the next one.
+  void Place(OutgoingCallPtr call);
   // Keeps one connection up from the first call on.
   Awaitable<void> KeepConnected();
   Awaitable<Result<>> ConnectOnce();
@@ -96,6 +100,15 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer {
 
 std::unique_ptr<ClientCall> ChannelImpl::StartCall(std::string_view path, CallOptions options) {
   OutgoingCallPtr call(new OutgoingCall(reactor_.clock(), path, std::move(options)));
+  Place(call);
+  if (!started_ && !closed_) {
+    started_ = true;
+    connector_.Spawn("connector", KeepConnected());
+  }
+  return std::make_unique<ClientCallHandle>(std::move(call));
+}
+
+void ChannelImpl::Place(OutgoingCallPtr call) {
   if (IsReady()) {
     current_->StartCall(*call);
   } else if (closed_) {
@@ -103,13 +116,8 @@ std::unique_ptr<ClientCall> ChannelImpl::StartCall(std::string_view path, CallOp
   } else if (failure_ && !call->waits_for_ready()) {
     call->Fail(*failure_);
   } else if (!call->IsDone()) {
-    waiting_.push_back(call);
+    waiting_.push_back(std::move(call));
   }
-  if (!started_ && !closed_) {
-    started_ = true;
-    connector_.Spawn("connector", KeepConnected());
-  }
-  return std::make_unique<ClientCallHandle>(std::move(call));
 }
 
 Awaitable<void> ChannelImpl::KeepConnected() {

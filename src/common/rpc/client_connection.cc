@@ -11,7 +11,7 @@ ClientConnection::ClientConnection(Reactor& reactor, std::unique_ptr<ByteStream>
     : Http2Session(reactor, std::move(stream), options), observer_(observer), authority_(std::move(authority)) {}
 
 void ClientConnection::StartCall(OutgoingCall& call) {
-  call.Start(*this, stream().IsEncrypted() ? "https" : "http", authority_);
+  call.Start(*this, observer_, stream().IsEncrypted() ? "https" : "http", authority_);
 }
 
 Http2Stream* ClientConnection::OnRequest() {

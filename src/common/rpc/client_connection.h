@@ -13,7 +13,7 @@ namespace multigres::rpc {
 class ClientConnection final : public Http2Session {
  public:
   // Told inside the session's callbacks; may only take notes and wake coroutines.
-  class Observer {
+  class Observer : public OutgoingCall::UnsentCalls {
    public:
     // The server's settings have come: calls can begin.
     virtual void OnReady(ClientConnection& connection) = 0;
