@@ -50,18 +50,20 @@ class ScramServer {
  private:
   enum class State { kMechanism, kFirst, kFinal, kDone, kFailed };
 
-  Result<std::string> HandleFirst(std::string_view message);
   Result<> HandleGs2Header(std::string_view& rest);
+  Result<> HandleFirst(std::string_view message);
   Result<> CheckChannelBinding(std::string_view encoded) const;
-  bool CheckProof(std::string_view proof);
+  Result<> HandleFinal(std::string_view message);
+  bool ProofIsGood(std::string_view proof);
+  std::unexpected<Error> Failed(Error error);
 
   ScramServerOptions options_;
   State state_ = State::kMechanism;
   bool plus_ = false;
-  char gs2_flag_ = 'n';
+  std::string gs2_header_;
   std::string client_first_bare_;
   std::string server_first_;
-  std::string nonce_;
+  std::string nonce_;  // the client's and ours
   std::string auth_message_;
   ScramKeys keys_;
 };

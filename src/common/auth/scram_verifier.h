@@ -30,6 +30,8 @@ struct ScramVerifier {
   // "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>"; nothing if it isn't that (MD5, plain text, none).
   static std::optional<ScramVerifier> Parse(std::string_view rolpassword);
   std::string ToString() const;
+  // At least 4096 iterations and 8 bytes of salt (RFC 7677, section 4).
+  bool MeetsMinimum() const { return iterations >= kDefaultScramIterations && salt.size() >= 8; }
 };
 
 // The password goes through SASLprep first, as PostgreSQL does it (sasl_prep.h).

@@ -19,6 +19,10 @@
 #include "common/pgwire/frontend.h"
 #include "tools/async/reactor.h"
 
+namespace multigres::auth {
+class ScramClient;
+}  // namespace multigres::auth
+
 namespace multigres::pgclient {
 
 // Rows travel on in blocks of at most this.
@@ -75,8 +79,10 @@ class Connection final : private TurnEndHook {
   const std::map<std::string, std::string, std::less<>>& parameters() const { return parameters_; }
   // Counts ParameterStatus messages: a cheap way to see whether there was a change.
   std::uint64_t parameter_changes() const { return parameter_changes_; }
-  // Every request is answered, and no bytes are queued or read ahead.
+  // Every request is answered and no bytes are queued. (What the server may have said unasked since is CheckIdle()'s.)
   bool in_sync() const;
+  // The server is in a COPY FROM STDIN that hasn't been ended from here.
+  bool awaits_copy_data() const { return awaits_copy_data_; }
   // In sync, and idle outside a transaction: fit for the pool.
   bool is_idle() const { return in_sync() && transaction_status_ == pgwire::TransactionStatus::kIdle; }
   const Pipeline& pipeline() const { return pipeline_; }
@@ -134,24 +140,38 @@ class Connection final : private TurnEndHook {
   void Close();
 
  private:
+  static constexpr std::size_t kReadSize = 16384;
+  static constexpr std::size_t kMaxReadSize = 262144;
+  // An idle connection keeps no larger buffer than this.
+  static constexpr std::size_t kKeptBuffer = 32768;
   enum class Want { kReadable, kReadableOrWritable, kWritable };
-  class InterruptScope;
 
   Connection(Reactor& reactor, std::unique_ptr<ByteStream> stream, ConnectOptions options);
-  void OnTurnEnd() override { FlushNow(); }
+  void OnTurnEnd() override;
 
+  // startup.cc
   Awaitable<Result<>> StartUp(Bounds bounds);
-  Awaitable<Result<>> Authenticate(Bounds bounds);
-  Awaitable<Result<>> ScramExchange(std::span<const std::string_view> mechanisms, Bounds bounds);
-  Result<bool> HandleStartupMessage(const pgwire::Frame& message);
+  Result<> Identify(const pgwire::Frame& message);
+  Result<> Authenticate(std::string_view body, std::unique_ptr<auth::ScramClient>& scram);
+  Result<> BeginScram(std::span<const std::string_view> mechanisms, std::unique_ptr<auth::ScramClient>& scram);
 
-  void BeforeSend(char type);
+  // connection_send.cc
+  bool BeforeSend(char type);
   void AfterSend();
+
+  // connection_read.cc
   void DropConsumed();
-  bool ReadAvailable(std::size_t room);
-  Awaitable<Result<>> WaitIo(Want want, Bounds bounds);
+  Result<> ReadOnce();
   Awaitable<Result<>> FillTo(std::size_t bytes, Bounds bounds);
+  static std::size_t BytesWanted(std::string_view bytes);
+  Awaitable<Result<Block>> NextSlice(Bounds bounds, std::size_t max_bytes);
   Result<> Track(const pgwire::Frame& message);
+  Result<> TrackError(const pgwire::Frame& message);
+
+  // connection.cc
+  Awaitable<Result<>> WaitIo(Want want, Bounds bounds);
+  Result<> CheckBounds(const Bounds& bounds) const;
+  void WakeWaits();
   void Break(Error error);
   Error Failure() const;
 
@@ -162,15 +182,16 @@ class Connection final : private TurnEndHook {
 
   pgwire::ByteBuffer in_;
   std::size_t consumed_ = 0;       // front of in_ that the last read lent out
-  std::size_t row_remaining_ = 0;  // of a row given out in slices
-  std::size_t read_size_ = 0;
+  std::size_t row_remaining_ = 0;  // bytes to come of a row that is given out in slices
+  std::size_t read_size_;          // how much a read asks for
+  bool drained_ = true;            // the last read found the socket empty
   bool eof_ = false;
+  bool reading_ = false;  // a wait for what the server sends is in progress
   pgwire::WireWriter out_;
   std::uint64_t queued_total_ = 0;
   std::uint64_t written_total_ = 0;
-  std::uint64_t request_start_ = 0;  // queued_total_ when the connection was last idle
-  bool reading_ = false;             // a wait for readability is in progress
-  bool flushing_ = false;
+  std::uint64_t request_start_ = 0;  // queued_total_ when the current request began
+  std::uint64_t wakes_ = 0;          // how often the waits in progress were ended by ourselves
   std::uint64_t interrupts_ = 0;
 
   Pipeline pipeline_;
@@ -180,8 +201,10 @@ class Connection final : private TurnEndHook {
   pgwire::TransactionStatus transaction_status_ = pgwire::TransactionStatus::kIdle;
   std::map<std::string, std::string, std::less<>> parameters_;
   std::uint64_t parameter_changes_ = 0;
+  bool awaits_copy_data_ = false;
+  bool closed_ = false;
   std::optional<Error> write_error_;
-  std::optional<Error> fatal_;
+  std::optional<Error> fatal_;  // the server has said that it will close
   std::optional<Error> failure_;
 };
 

@@ -15,9 +15,11 @@ class Pipeline {
   // Backend types; those that answer nothing are ignored.
   void Received(char type);
 
-  // Nothing is owed: the connection is between requests.
-  bool empty() const { return requests_.empty(); }
+  // Nothing is owed and no batch of extended messages waits for its Sync: the connection is between requests.
+  bool empty() const { return requests_.empty() && !batch_open_; }
   std::size_t size() const { return requests_.size(); }
+  // Extended messages were sent after the last Sync.
+  bool batch_open() const { return batch_open_; }
   // How many ReadyForQuery are still to come (an upper bound while an error may yet skip simple queries).
   std::size_t syncs() const { return syncs_; }
   // The oldest request without its reply; 0 if there is none.
@@ -29,6 +31,8 @@ class Pipeline {
 
   std::deque<char> requests_;
   std::size_t syncs_ = 0;
+  bool batch_open_ = false;
+  bool skipping_ = false;  // the server drops everything up to a Sync that hasn't been sent
 };
 
 }  // namespace multigres::pgclient

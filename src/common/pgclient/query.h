@@ -36,10 +36,11 @@ using RowCallback = std::move_only_function<void(const pgwire::FieldList&)>;
 Awaitable<Result<std::string>> QueryRows(Connection& connection, std::string sql, RowCallback on_row, Bounds bounds);
 
 // Reads and drops replies until nothing is owed any more. The first error response on the way, if any. Interrupted it
-// leaves the connection as it is. A COPY IN that the server waits in is ended with CopyFail.
+// leaves the connection as it is. A COPY FROM STDIN is ended with CopyFail, an open batch of
+// extended messages with Sync, first.
 Awaitable<Result<std::optional<Error>>> DrainToSync(Connection& connection, Bounds bounds);
 
-// The error that an ErrorResponse message carries: FATAL and PANIC may have executed, others didn't go through.
+// The error that an ErrorResponse message carries. FATAL and PANIC: its statement may have executed.
 Error ErrorOf(const pgwire::Frame& error_response);
 
 // "it's" -> 'it''s' and "my table" -> "my table" for text that becomes part of a statement.

@@ -27,7 +27,7 @@ struct StartupPacket {
 
 // `packet` is what PeekStartupPacket() gave. 08P01 `invalid startup packet layout: expected terminator as last byte`,
 // `invalid length of cancel request packet`, `invalid length of cancel key in cancel request packet`, `invalid
-// StartupMessage message`. Views point into `packet`.
+// SSLRequest message` (GSSENCRequest alike). Views point into `packet`.
 Result<StartupPacket> ReadStartupPacket(std::string_view packet);
 
 using StartupParameter = std::pair<std::string_view, std::string_view>;
