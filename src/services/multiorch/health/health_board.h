@@ -1,0 +1,49 @@
+// Everything that is known of the watched poolers, kept current by discovery and health streams.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "services/multiorch/health/shard_view.h"
+#include "tools/async/event.h"
+
+namespace multigres::orch {
+
+class HealthBoard {
+ public:
+  explicit HealthBoard(Clock& clock) : clock_(clock) {}
+
+  // Discovery: a new or changed record. A record in LIFECYCLE_SHUTDOWN is a tombstone; a later one of the same id that
+  // isn't revives the pooler.
+  void SetRecord(std::shared_ptr<const ::clustermetadata::MultiPooler> record);
+  // Its record says that it was shut down, or has been missing for long: no longer asked, kept as a tombstone.
+  void SetTombstone(const std::string& member);
+  void Forget(const std::string& member);
+
+  // Health streams and answers.
+  void SetConnected(const std::string& member, bool connected);
+  void SetStatus(const std::string& member, ::multipoolermanagerdata::StatusResponse status,
+                 std::optional<WallTime> captured_at = std::nullopt);
+  // From the answers of Recruit, Promote and SetPrimary, which carry this part alone.
+  void SetConsensus(const std::string& member, const ::clustermetadata::ConsensusStatus& consensus);
+
+  // Shards in the order of their names ("db/tg/shard").
+  std::vector<std::string> ShardNames() const;
+  // Poolers and key only; the rest of the view is its owner's.
+  ShardView View(const std::string& shard_name) const;
+  const PoolerView* Find(const std::string& member) const;
+
+  // Set() whenever something changed; whoever reacts to it resets it.
+  Event& changed() { return changed_; }
+
+ private:
+  Clock& clock_;
+  std::map<std::string, PoolerView> poolers_;
+  Event changed_;
+};
+
+// "db/tg/shard"
+std::string ShardName(const ::clustermetadata::ShardKey& key);
+
+}  // namespace multigres::orch

@@ -1,0 +1,108 @@
+// A shard of poolers in memory: the twin of real poolers for tests of an orchestrator. Each has a WAL, a promise and
+// the consensus agent's rules (common/consensus), and streams from whom it was told to follow; time is the clock's
+// alone.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/consensus/durability.h"
+#include "common/consensus/lsn.h"
+#include "services/multiorch/health/health_board.h"
+#include "services/multiorch/health/pooler_client.h"
+#include "tools/async/task_group.h"
+
+namespace multigres::orch {
+
+class MemoryShard {
+ public:
+  // Members start as initialized standbys of one seed (rule 0.1), following nobody.
+  MemoryShard(Executor executor, Clock& clock, std::vector<std::string> members);
+  ~MemoryShard();
+
+  // The shard as one orchestrator reaches it. Calls to members that are down, or cut off from it, are UNAVAILABLE.
+  class Access final : public PoolerClients {
+   public:
+    Access(MemoryShard& shard, HealthBoard& board) : shard_(shard), board_(board) {}
+    std::shared_ptr<PoolerClient> Find(const std::string& member) override;
+    void CutOff(const std::string& member, bool cut_off);
+    // What discovery and the health streams would tell the board now.
+    void Publish();
+
+   private:
+    friend class MemoryShard;
+    MemoryShard& shard_;
+    HealthBoard& board_;
+    std::set<std::string> cut_off_;
+  };
+
+  // Replication and the poolers' monitors: call it every few milliseconds of the clock.
+  void Pump();
+
+  // Faults. A node is PostgreSQL and its pooler together; what isn't on disk is lost with it.
+  void KillNode(const std::string& member);
+  void StartNode(const std::string& member);  // PostgreSQL comes up as a standby that follows nobody
+  void KillPostgres(const std::string& member);
+  // The pooler's monitor starts it again, as a standby.
+  void DropConninfo(const std::string& member);
+  void SetEligible(const std::string& member, bool eligible);
+  void SetShutDown(const std::string& member);
+  void AddMember(const std::string& member);  // a fresh copy of the leader's data, following nobody
+  // Runs before a call is handled; its error is the call's.
+  std::function<Result<>(const std::string& member, std::string_view method)> on_call;
+
+  // A client's write at whoever serves as PRIMARY; true once it is acknowledged. False: nobody, or outcome unknown.
+  Awaitable<bool> Write(std::string value);
+
+  // What is true, for assertions.
+  std::string Primary() const;  // the only member that may serve writes; "" if none or several
+  std::vector<std::string> Primaries() const;
+  ::clustermetadata::RulePosition Rules(const std::string& member) const;
+  bool Follows(const std::string& member, const std::string& leader) const;  // streams, with all its WAL
+  bool Holds(const std::string& member, const std::string& value) const;
+  int Calls(std::string_view method) const;
+  const std::vector<std::string>& members() const { return members_; }
+
+ private:
+  struct Node;
+  class Client;
+  struct Record {
+    ::clustermetadata::RulePosition rules;  // in force after this record
+    std::string value;
+    std::uint64_t id;  // never repeats: two WALs agree iff their ids do
+    friend bool operator==(const Record& a, const Record& b) { return a.id == b.id; }
+  };
+
+  Node& At(const std::string& member) { return *nodes_.at(member); }
+  const Node& At(const std::string& member) const { return *nodes_.at(member); }
+  void Stream(Node& node);
+  void Monitor(Node& node);
+  ::multipoolermanagerdata::StatusResponse StatusOf(const Node& node) const;
+  ::clustermetadata::ConsensusStatus ConsensusOf(const Node& node) const;
+  bool MayWrite(const Node& node) const;
+  bool Durable(const Node& node, std::size_t length, const ::clustermetadata::RulePosition& rules) const;
+  // Appends and waits for the acknowledgement of Both (a proposal open) or of the decided rule.
+  Awaitable<Result<>> Append(Node& node, ::clustermetadata::RulePosition rules, std::string value, Deadline deadline);
+  Awaitable<Result<>> WriteRule(Node& node, ::clustermetadata::RulePosition transition, Deadline deadline);
+  Awaitable<Result<::clustermetadata::ConsensusStatus>> Recruit(Node& node, ::clustermetadata::TermRevocation request);
+  Awaitable<Result<::clustermetadata::ConsensusStatus>> Promote(Node& node, ::consensusdata::PromoteRequest request,
+                                                                Deadline deadline);
+  Awaitable<Result<::clustermetadata::ConsensusStatus>> SetPrimary(Node& node,
+                                                                   ::clustermetadata::ReplicationPrimary target);
+  Awaitable<Result<::clustermetadata::PoolerPosition>> UpdateRule(
+      Node& node, ::multipoolermanagerdata::UpdateConsensusRuleRequest request, Deadline deadline);
+  Awaitable<Result<>> Enter(const Access* access, const std::string& member, std::string_view method);
+
+  Executor executor_;
+  Clock& clock_;
+  std::vector<std::string> members_;
+  std::map<std::string, std::unique_ptr<Node>> nodes_;
+  std::map<std::string, int, std::less<>> calls_;
+  std::uint64_t next_record_ = 1;
+};
+
+}  // namespace multigres::orch

@@ -1,0 +1,54 @@
+// What one orchestrator knows about a shard at a moment, as plain values: decisions are functions of it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "clustermetadata.pb.h"
+#include "multipoolermanagerdata.pb.h"
+#include "tools/clock/clock.h"
+
+namespace multigres::orch {
+
+// Now, by the steady clock (ages of what was heard) and by the wall clock (ages of promises and rules, which other
+// machines' clocks wrote).
+struct Moment {
+  TimePoint steady;
+  WallTime wall;
+};
+
+struct PoolerView {
+  std::string member;  // "{cell}_{name}"
+  std::shared_ptr<const ::clustermetadata::MultiPooler> record;
+  bool tombstoned = false;  // its record says LIFECYCLE_SHUTDOWN, or it is long gone
+  TimePoint known_since;    // when this orchestrator first knew of it
+  TimePoint tombstoned_since;
+  bool stream_connected = false;
+  std::optional<TimePoint> last_heard;  // the last snapshot or answer
+  std::optional<TimePoint> last_ready;  // the last one that said postgres_ready
+  std::optional<WallTime> captured_at;  // of the last snapshot, by the pooler's clock
+  // The last status; null if there was never one.
+  std::shared_ptr<const ::multipoolermanagerdata::StatusResponse> status;
+
+  const ::multipoolermanagerdata::Status& postgres() const;
+  const ::clustermetadata::ConsensusStatus& consensus() const;
+  const ::clustermetadata::AvailabilityStatus& availability() const;
+  const ::clustermetadata::RulePosition& rules() const { return consensus().current_position().position(); }
+  // Where its PostgreSQL listens, for followers: host name and port_map["postgres"].
+  ::clustermetadata::PoolerAddress Address() const;
+};
+
+struct ShardView {
+  ::clustermetadata::ShardKey key;
+  std::vector<PoolerView> poolers;  // sorted by member
+  // The database's, if it could be read so far: needed only to initialise the shard.
+  std::optional<::clustermetadata::DurabilityPolicy> bootstrap_policy;
+  // The highest term that this orchestrator tried and knows to have failed.
+  std::int64_t abandoned_term = 0;
+
+  const PoolerView* Find(std::string_view member) const;
+};
+
+}  // namespace multigres::orch

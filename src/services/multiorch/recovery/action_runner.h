@@ -1,0 +1,65 @@
+// Carries out one action: looks again on fresh data first, and does nothing if its problem is gone.
+#pragma once
+
+#include <string>
+
+#include "services/multiorch/consensus/coordinator.h"
+#include "services/multiorch/recovery/analysis.h"
+#include "services/multiorch/recovery/leader_analysis.h"
+#include "services/multiorch/recovery/shard_topology.h"
+#include "services/multiorch/recovery/shard_watch.h"
+#include "tools/log/logger.h"
+
+namespace multigres::orch {
+
+struct ActionOptions {
+  Duration poll_timeout = std::chrono::seconds(1);         // of the look at fresh data
+  Duration leader_poll_timeout = std::chrono::seconds(5);  // the leader's, before another is appointed
+  Duration appoint_timeout = std::chrono::seconds(65);     // ShardInit, AppointLeader
+  Duration demote_timeout = std::chrono::seconds(60);
+  Duration rule_timeout = std::chrono::seconds(30);  // add, remove, advance
+  Duration replication_timeout = std::chrono::seconds(45);
+  Duration verify_interval = std::chrono::milliseconds(500);
+  int verify_attempts = 10;
+};
+
+class ActionRunner {
+ public:
+  ActionRunner(::clustermetadata::ID self, Executor executor, Clock& clock, Logger logger, ShardWatch& watch,
+               PoolerClients& clients, ShardTopology& topology, Coordinator& coordinator, const Thresholds& thresholds,
+               ActionOptions options = {});
+
+  // Logs its own outcome. Returns after the action's timeout at the latest.
+  Awaitable<void> Run(std::string shard, Problem problem);
+  // Asks every pooler of the shard for its status, at once.
+  Awaitable<void> Refresh(std::string shard, Duration leader_timeout);
+  // Ends polls in progress. Await before destruction.
+  Awaitable<void> Stop() { return polls_.CancelAndJoin(); }
+  // Everybody of the shard, as the coordinator wants them.
+  std::vector<Participant> Participants(const std::string& shard);
+
+ private:
+  Awaitable<Result<>> Perform(std::string shard, Problem problem);
+  Awaitable<Result<>> Initialize(std::string shard);
+  Awaitable<Result<>> Appoint(std::string shard, std::string reason);
+  Awaitable<Result<>> PointAtLeader(std::string shard, std::string member, Duration timeout);
+  Awaitable<Result<>> FixReplication(std::string shard, std::string member);
+  Awaitable<Result<>> ChangeRule(std::string shard, Problem problem);
+  struct PollRound;
+  Awaitable<void> Poll(std::string member, Deadline deadline);
+  Awaitable<void> PollInRound(std::shared_ptr<PollRound> round, std::string member, Deadline deadline);
+  Result<> Conclude(const std::string& shard, RuleChange change);
+
+  ::clustermetadata::ID self_;
+  Clock& clock_;
+  Logger logger_;
+  ShardWatch& watch_;
+  PoolerClients& clients_;
+  ShardTopology& topology_;
+  Coordinator& coordinator_;
+  const Thresholds& thresholds_;
+  ActionOptions options_;
+  TaskGroup polls_;
+};
+
+}  // namespace multigres::orch

@@ -1,0 +1,202 @@
+#include "services/multiorch/recovery/engine.h"
+
+namespace multigres::orch {
+namespace {
+
+constexpr Duration kPolicyTimeout = std::chrono::seconds(5);
+
+bool IsAppointment(const Problem& problem) {
+  return problem.action == ActionKind::kAppointLeader;
+}
+
+bool SameProblem(const Problem& a, const Problem& b) {
+  return a.code == b.code && a.member == b.member;
+}
+
+}  // namespace
+
+Engine::Engine(::clustermetadata::ID self, Executor executor, Clock& clock, Random& random, Logger logger,
+               HealthBoard& board, PoolerClients& clients, ShardTopology& topology, const EngineOptions& options,
+               ActionOptions action_options, CoordinatorOptions coordinator_options)
+    : self_(self),
+      clock_(clock),
+      logger_(logger),
+      topology_(topology),
+      options_(options),
+      watch_(board, clock),
+      graces_(random, options.graces),
+      coordinator_(
+          self, executor, clock, logger,
+          [&board](const std::string& member, const ::clustermetadata::ConsensusStatus& status) {
+            board.SetConsensus(member, status);
+          },
+          coordinator_options),
+      runner_(self, executor, clock, logger, watch_, clients, topology, coordinator_, options.thresholds,
+              action_options),
+      reconciler_(executor, clock, logger, watch_, clients),
+      tasks_(executor) {}
+
+void Engine::Start() {
+  tasks_.Spawn("recovery", CycleLoop());
+  tasks_.Spawn("reconcile", ReconcileLoop());
+}
+
+Awaitable<void> Engine::Stop() {
+  enabled_ = false;
+  co_await tasks_.CancelAndJoin();
+  co_await runner_.Stop();
+  co_await coordinator_.Stop();
+  co_await reconciler_.Stop();
+}
+
+Awaitable<void> Engine::CycleLoop() {
+  while (true) {
+    Cycle();
+    co_await SleepFor(clock_, options_.cycle_interval);
+  }
+}
+
+Awaitable<void> Engine::ReconcileLoop() {
+  while (true) {
+    if (enabled_) reconciler_.Round(watch_.board().ShardNames());
+    co_await SleepFor(clock_, Reconciler::kInterval);
+  }
+}
+
+void Engine::Cycle() {
+  const std::vector<std::string> shards = watch_.board().ShardNames();
+  std::erase_if(problems_, [&](const auto& entry) { return std::ranges::find(shards, entry.first) == shards.end(); });
+  for (const std::string& shard : shards) JudgeShard(shard);
+}
+
+void Engine::JudgeShard(const std::string& shard) {
+  const ShardView view = watch_.View(shard);
+  const std::vector<Problem> problems = Analyse(view, watch_.Now(), self_, options_.thresholds);
+  Remember(shard, view, problems);
+  const bool needs_policy = std::ranges::any_of(
+      problems, [](const Problem& problem) { return problem.code == ProblemCode::kShardNeedsInitialization; });
+  if (needs_policy && !view.bootstrap_policy && fetching_.insert(view.key.database()).second) {
+    tasks_.Spawn("fetch policy", FetchPolicy(view.key.database()));
+  }
+  const bool grace_passed = GracePassed(shard, problems);
+  if (!enabled_) return;
+  for (const Problem& problem : Decide(problems)) {
+    if (IsAppointment(problem) && !grace_passed) continue;
+    StartAction(shard, problem);
+  }
+}
+
+void Engine::Remember(const std::string& shard, const ShardView& view, std::vector<Problem> problems) {
+  std::vector<DetectedProblem>& known = problems_[shard];
+  std::vector<DetectedProblem> now;
+  for (Problem& problem : problems) {
+    auto before = std::ranges::find_if(
+        known, [&](const DetectedProblem& detected) { return SameProblem(detected.problem, problem); });
+    const WallTime detected_at = before == known.end() ? clock_.WallNow() : before->detected_at;
+    if (before == known.end()) {
+      logger_.Warn("problem detected", {{"shard", shard},
+                                        {"problem", CodeText(problem.code)},
+                                        {"pooler", problem.member},
+                                        {"description", problem.description}});
+    }
+    now.push_back({std::move(problem), view.key, detected_at});
+  }
+  known = std::move(now);
+}
+
+bool Engine::GracePassed(const std::string& shard, const std::vector<Problem>& problems) {
+  auto appointment = std::ranges::find_if(problems, IsAppointment);
+  if (appointment == problems.end()) {
+    graces_.Drop(shard);
+    return false;
+  }
+  return graces_.Passed(shard, appointment->code == ProblemCode::kLeaderResigned, clock_.Now());
+}
+
+void Engine::StartAction(const std::string& shard, const Problem& problem) {
+  std::string key = problem.IsShardWide() ? shard : shard + " " + problem.member;
+  if (acting_.contains(shard) || !acting_.insert(key).second) return;
+  tasks_.Spawn("act", Act(std::move(key), shard, problem));
+}
+
+Awaitable<void> Engine::Act(std::string key, std::string shard, Problem problem) {
+  struct Done {
+    Engine& engine;
+    const std::string& key;
+    ~Done() {
+      engine.acting_.erase(key);
+      engine.idle_.Pulse();
+    }
+  } done{*this, key};
+  co_await runner_.Run(std::move(shard), std::move(problem));
+}
+
+Awaitable<void> Engine::FetchPolicy(std::string database) {
+  struct Done {
+    std::set<std::string>& fetching;
+    const std::string& database;
+    ~Done() { fetching.erase(database); }
+  } done{fetching_, database};
+  auto policy = co_await topology_.BootstrapPolicy(database, clock_.After(kPolicyTimeout));
+  if (policy) {
+    watch_.SetPolicy(database, *policy);
+  } else {
+    logger_.Warn("bootstrap policy not readable", {{"database", database}, {"error", policy.error()}});
+    co_await SleepFor(clock_, options_.cycle_interval);
+  }
+}
+
+std::vector<DetectedProblem> Engine::Problems(const std::string& shard) const {
+  std::vector<DetectedProblem> all;
+  for (const auto& [name, problems] : problems_) {
+    if (shard.empty() || name == shard) all.insert(all.end(), problems.begin(), problems.end());
+  }
+  return all;
+}
+
+Awaitable<bool> Engine::Disable(Deadline deadline) {
+  enabled_ = false;
+  while (!acting_.empty()) {
+    if (!co_await idle_.WaitUntil(clock_, deadline)) co_return acting_.empty();
+  }
+  co_return true;
+}
+
+Awaitable<Result<std::vector<std::string>>> Engine::TriggerNow(int cycles) {
+  if (!enabled_) co_return Fail(Code::kUnavailable, "recovery is disabled");
+  for (int cycle = 0; cycle < cycles; ++cycle) {
+    for (const std::string& shard : watch_.board().ShardNames()) {
+      co_await runner_.Refresh(shard, Reconciler::kCallTimeout);
+    }
+    Cycle();
+    graces_.Expire();
+    Cycle();
+    if (acting_.empty()) break;
+    while (!acting_.empty()) co_await idle_.Wait();
+  }
+  Cycle();
+  std::vector<std::string> codes;
+  for (const DetectedProblem& detected : Problems()) codes.emplace_back(CodeText(detected.problem.code));
+  co_return codes;
+}
+
+Awaitable<Result<::clustermetadata::ShardRule>> Engine::ApplyCertified(
+    std::string shard, ::clustermetadata::ExternallyCertifiedRevocation certificate,
+    ::clustermetadata::ShardRule incoming, std::string reason, Deadline deadline) {
+  if (!acting_.insert(shard).second) co_return Fail(Code::kUnavailable, "another change of the shard is under way");
+  struct Done {
+    Engine& engine;
+    const std::string& shard;
+    ~Done() {
+      engine.acting_.erase(shard);
+      engine.idle_.Pulse();
+    }
+  } done{*this, shard};
+  co_await runner_.Refresh(shard, Reconciler::kCallTimeout);
+  auto change = co_await coordinator_.ApplyCertified(runner_.Participants(shard), std::move(certificate),
+                                                     std::move(incoming), std::move(reason), deadline);
+  if (!change.rule) watch_.Abandon(shard, change.term);
+  co_return std::move(change.rule);
+}
+
+}  // namespace multigres::orch

@@ -1,0 +1,84 @@
+// The recovery loop of one orchestrator: look, judge, wait out graces, act. Holds no lock with other orchestrators.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/multiorch/recovery/action_runner.h"
+#include "services/multiorch/recovery/graces.h"
+#include "services/multiorch/recovery/reconciler.h"
+#include "tools/random/random.h"
+
+namespace multigres::orch {
+
+// Lives in the configuration: changes apply at once.
+struct EngineOptions {
+  Duration cycle_interval = std::chrono::seconds(1);
+  GraceLimits graces;
+  Thresholds thresholds;
+};
+
+struct DetectedProblem {
+  Problem problem;
+  ::clustermetadata::ShardKey shard;
+  WallTime detected_at;
+};
+
+class Engine {
+ public:
+  // Everything passed by reference must outlive the engine.
+  Engine(::clustermetadata::ID self, Executor executor, Clock& clock, Random& random, Logger logger, HealthBoard& board,
+         PoolerClients& clients, ShardTopology& topology, const EngineOptions& options,
+         ActionOptions action_options = {}, CoordinatorOptions coordinator_options = {});
+
+  void Start();
+  // Cancels what is in progress; poolers may be left at any step. Await before destruction.
+  Awaitable<void> Stop();
+
+  // As of the last cycle, of one shard ("db/tg/shard"), or of all ("").
+  std::vector<DetectedProblem> Problems(const std::string& shard = "") const;
+
+  bool enabled() const { return enabled_; }
+  void Enable() { enabled_ = true; }
+  // Starts nothing new, and waits for what is running: false if the deadline came first.
+  Awaitable<bool> Disable(Deadline deadline);
+  // Asks all poolers again, lets all graces pass, and runs up to `cycles` cycles, each with its actions, until nothing
+  // actionable is left. UNAVAILABLE while disabled. Returns the codes of the problems that remain.
+  Awaitable<Result<std::vector<std::string>>> TriggerNow(int cycles);
+  // See Coordinator::ApplyCertified(). Polls the shard first.
+  Awaitable<Result<::clustermetadata::ShardRule>> ApplyCertified(
+      std::string shard, ::clustermetadata::ExternallyCertifiedRevocation certificate,
+      ::clustermetadata::ShardRule incoming, std::string reason, Deadline deadline);
+
+ private:
+  Awaitable<void> CycleLoop();
+  Awaitable<void> ReconcileLoop();
+  void Cycle();
+  void JudgeShard(const std::string& shard);
+  void Remember(const std::string& shard, const ShardView& view, std::vector<Problem> problems);
+  bool GracePassed(const std::string& shard, const std::vector<Problem>& problems);
+  void StartAction(const std::string& shard, const Problem& problem);
+  Awaitable<void> Act(std::string key, std::string shard, Problem problem);
+  Awaitable<void> FetchPolicy(std::string database);
+
+  ::clustermetadata::ID self_;
+  Clock& clock_;
+  Logger logger_;
+  ShardTopology& topology_;
+  const EngineOptions& options_;
+  ShardWatch watch_;
+  Graces graces_;
+  Coordinator coordinator_;
+  ActionRunner runner_;
+  Reconciler reconciler_;
+  bool enabled_ = true;
+  std::map<std::string, std::vector<DetectedProblem>> problems_;  // by shard
+  std::set<std::string> acting_;                                  // shards, and "shard member"
+  std::set<std::string> fetching_;                                // databases
+  Event idle_;
+  TaskGroup tasks_;
+};
+
+}  // namespace multigres::orch
