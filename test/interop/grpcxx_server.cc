@@ -261,11 +261,12 @@ class InteropService final : public ::interop::Interop::CallbackService {
 
 }  // namespace
 
-GrpcxxServer::GrpcxxServer(const std::function<void(grpc::ServerBuilder&)>& configure)
+GrpcxxServer::GrpcxxServer(const std::function<void(grpc::ServerBuilder&)>& configure,
+                           const std::shared_ptr<grpc::ServerCredentials>& credentials)
     : service_(std::make_unique<InteropService>(hub_)) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
   builder.RegisterService(service_.get());
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);

@@ -13,7 +13,9 @@ namespace multigres::interop {
 class GrpcxxServer {
  public:
   // `configure` may set channel arguments of the server; its limits already allow what the tests send.
-  explicit GrpcxxServer(const std::function<void(grpc::ServerBuilder&)>& configure = {});
+  explicit GrpcxxServer(
+      const std::function<void(grpc::ServerBuilder&)>& configure = {},
+      const std::shared_ptr<grpc::ServerCredentials>& credentials = grpc::InsecureServerCredentials());
   ~GrpcxxServer();
 
   std::uint16_t port() const { return port_; }
