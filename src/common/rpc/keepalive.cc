@@ -13,18 +13,15 @@ Keepalive::Keepalive(Clock& clock, KeepaliveOptions options, Actions actions)
 void Keepalive::Start() {
   if (options_.time <= Duration::zero() || options_.time == Duration::max()) return;
   active_ = false;
+  waiting_ = false;
   timer_ = clock_.Schedule(options_.time, [this] { Check(); });
 }
 
 void Keepalive::Check() {
   if (active_ || (options_.only_with_streams && !actions_.has_streams())) return Start();
   actions_.send_ping();
-  timer_ = clock_.Schedule(options_.timeout, [this] { CheckAnswer(); });
-}
-
-void Keepalive::CheckAnswer() {
-  if (active_) return Start();
-  actions_.give_up();
+  waiting_ = true;
+  timer_ = clock_.Schedule(options_.timeout, [this] { actions_.give_up(); });
 }
 
 bool PingLimit::OnPing(TimePoint now, bool has_streams) {

@@ -25,16 +25,19 @@ class Keepalive {
 
   void Start();
   void Stop() { timer_.Cancel(); }
-  void OnBytesReceived() { active_ = true; }
+  void OnBytesReceived() {
+    active_ = true;
+    if (waiting_) Start();
+  }
 
  private:
   void Check();
-  void CheckAnswer();
 
   Clock& clock_;
   KeepaliveOptions options_;
   Actions actions_;
-  bool active_ = false;  // since the last check
+  bool active_ = false;   // since the last check
+  bool waiting_ = false;  // for the answer to a ping
   Timer timer_;
 };
 

@@ -30,6 +30,10 @@ OutgoingCall::OutgoingCall(Clock& clock, std::string_view path, CallOptions opti
       request_metadata_(std::move(options.metadata)),
       wait_for_ready_(options.wait_for_ready) {
   if (!deadline_.IsNever()) {
+    if (deadline_.Passed(clock_.Now())) {
+      Cancel(CancelReason::kDeadline);
+      return;
+    }
     deadline_timer_ = clock_.ScheduleAt(deadline_.at(), [this] { Cancel(CancelReason::kDeadline); });
   }
   if (options.cancel != nullptr) {
