@@ -40,8 +40,9 @@ Awaitable<Result<bool>> ClientConnection::Fill() {
         stream_->CancelWaits();
       });
     }
+    interrupted_ = false;
     auto readable = co_await stream_->WaitReadable();
-    if (timed_out_) co_return false;
+    if (timed_out_ || interrupted_) co_return false;
     if (!readable) co_return std::unexpected(std::move(readable.error()));
   }
 }
@@ -72,6 +73,21 @@ Awaitable<Result<std::optional<pgwire::Frame>>> ClientConnection::ReadFrame() {
     if (!more) co_return std::unexpected(std::move(more.error()));
     if (!*more) co_return std::nullopt;
   }
+}
+
+Awaitable<Result<char>> ClientConnection::PeekNextType() {
+  Consume();
+  while (in_.empty()) {
+    auto more = co_await Fill();
+    if (!more) co_return std::unexpected(std::move(more.error()));
+    if (!*more) co_return '\0';
+  }
+  co_return in_.view().front();
+}
+
+void ClientConnection::InterruptRead() {
+  interrupted_ = true;
+  stream_->CancelWaits();
 }
 
 bool ClientConnection::HasFrame() const {

@@ -27,6 +27,10 @@ class ClientConnection final : private TurnEndHook {
   // From now on every read gives nothing at the deadline, and timed_out() is true then. Output still goes.
   void SetReadDeadline(Deadline deadline) { read_deadline_ = deadline; }
   bool timed_out() const { return timed_out_; }
+  // The type of the message after the one that ReadFrame() gave last, whose view ends here; 0 once the client is gone.
+  Awaitable<Result<char>> PeekNextType();
+  // Makes the read in progress, if there is one, give nothing. The connection stays usable.
+  void InterruptRead();
   // Is a whole message, or the first byte of one, there already?
   bool HasFrame() const;
   bool HasBytes() const { return in_.size() > consumed_; }
@@ -72,6 +76,7 @@ class ClientConnection final : private TurnEndHook {
   pgwire::WireWriter out_;
   Deadline read_deadline_;
   bool timed_out_ = false;
+  bool interrupted_ = false;
   bool broken_ = false;
   bool writing_ = false;  // WriteRest() runs
   Event written_;

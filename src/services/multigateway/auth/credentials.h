@@ -1,0 +1,42 @@
+// What the gateway knows of a role while a client of it logs in.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/queryservice/query_service.h"
+#include "tools/async/reactor.h"
+
+namespace multigres::gateway::auth {
+
+using Credentials = std::shared_ptr<const multipoolerservice::GetAuthCredentialsResponse>;
+
+// Asks a pooler for a role's credentials. Lookups of the same role and database at the same time are one, and an answer is
+// good for a second: a storm of logins costs the server a query. One reactor.
+class CredentialSource {
+ public:
+  // Must outlive the source.
+  CredentialSource(Reactor& reactor, queryservice::QueryService& pooler);
+
+  // Null for a role that doesn't exist. Errors as the client shall see them (57P03 while no pooler can be asked).
+  Awaitable<Result<Credentials>> LookUp(std::string database, std::string user, Deadline deadline);
+
+ private:
+  struct Lookup {
+    Event done{};
+    bool finished = false;
+    Result<Credentials> result = Credentials();
+    TimePoint finished_at;
+  };
+  using Key = std::pair<std::string, std::string>;
+  void ForgetOld();
+
+  Reactor& reactor_;
+  queryservice::QueryService& pooler_;
+  std::map<Key, std::shared_ptr<Lookup>> lookups_;
+};
+
+}  // namespace multigres::gateway::auth
