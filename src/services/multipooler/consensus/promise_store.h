@@ -1,0 +1,45 @@
+// What this member has promised, on disk: a promise that is forgotten loses writes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "clustermetadata.pb.h"
+#include "tools/result/error.h"
+
+namespace multigres::pooler::consensus {
+
+// {pooler_dir}/consensus_promises.json, mode 0600, replaced atomically and synced with its folder. Memory follows disk,
+// never the other way round. One reactor; the calls block for as long as the disk does.
+class PromiseStore {
+ public:
+  // A missing file is no promise if PGDATA is absent too. FAILED_PRECONDITION if it is missing beside an initialised
+  // PGDATA, DATA_LOSS if it can't be parsed: refuse to start then.
+  static Result<std::unique_ptr<PromiseStore>> Open(std::string pooler_dir, const std::string& data_dir);
+
+  // Null = none.
+  const ::clustermetadata::TermRevocation* revocation() const;
+  const ::clustermetadata::LsnPosition* recruit_floor() const;
+  // The highest rule that this member ever followed.
+  const ::clustermetadata::RuleNumber& highest_followed() const { return highest_followed_; }
+
+  // Each is durable before it returns; on an error nothing has changed.
+  Result<> StoreRevocation(const ::clustermetadata::TermRevocation& revocation);
+  Result<> StoreRecruitFloor(const ::clustermetadata::LsnPosition& floor);
+  Result<> ClearRecruitFloor();
+  // No write if it isn't higher than what is stored.
+  Result<> StoreFollowed(const ::clustermetadata::RuleNumber& rule);
+  // Makes sure that a file exists, before PGDATA does.
+  Result<> EnsureFile();
+
+ private:
+  explicit PromiseStore(std::string path) : path_(std::move(path)) {}
+  Result<> Load(const std::string& data_dir);
+  Result<> Write(const ::clustermetadata::ConsensusPromises& promises, const ::clustermetadata::RuleNumber& followed);
+
+  const std::string path_;
+  ::clustermetadata::ConsensusPromises promises_;
+  ::clustermetadata::RuleNumber highest_followed_;
+};
+
+}  // namespace multigres::pooler::consensus

@@ -1,0 +1,45 @@
+#include "services/multipooler/replication/acknowledgement.h"
+
+namespace multigres::pooler::replication {
+
+namespace {
+
+constexpr Duration kPoll = std::chrono::milliseconds(10);
+
+}  // namespace
+
+Awaitable<Result<>> WaitUntilOnlyThese(AdminSessions& sessions, consensus::MemberSet allowed, Deadline deadline) {
+  while (true) {
+    auto followers = co_await ReadFollowers(sessions, deadline);
+    if (!followers) co_return std::unexpected(std::move(followers.error()));
+    const auto excluded = std::ranges::find_if(*followers, [&allowed](const Follower& follower) {
+      return follower.sync_priority > 0 && !allowed.Contains(follower.application_name);
+    });
+    if (excluded == followers->end()) co_return Result<>();
+    if (deadline.Passed(sessions.clock().Now())) {
+      co_return Fail(Code::kDeadlineExceeded,
+                     fmt::format("{} still counts as a synchronous standby", excluded->application_name));
+    }
+    co_await SleepFor(sessions.clock(), kPoll);
+  }
+}
+
+Awaitable<Result<>> WaitUntilDurable(AdminSessions& sessions, consensus::AckRequirement requirement, std::string leader,
+                                     Lsn lsn, Deadline deadline) {
+  while (true) {
+    auto followers = co_await ReadFollowers(sessions, deadline);
+    if (!followers) co_return std::unexpected(std::move(followers.error()));
+    consensus::MemberSet ackers;
+    for (const Follower& follower : *followers) {
+      if (follower.flush_lsn && *follower.flush_lsn >= lsn) ackers.Insert(follower.application_name);
+    }
+    if (consensus::IsDurable(requirement.policy, requirement.cohort, leader, ackers)) co_return Result<>();
+    if (deadline.Passed(sessions.clock().Now())) {
+      co_return Fail(Code::kDeadlineExceeded, fmt::format("WAL up to {} is held by [{}] only, besides {}",
+                                                          consensus::LsnText(lsn), ackers.Text(), leader));
+    }
+    co_await SleepFor(sessions.clock(), kPoll);
+  }
+}
+
+}  // namespace multigres::pooler::replication

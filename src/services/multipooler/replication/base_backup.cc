@@ -1,0 +1,73 @@
+#include "services/multipooler/replication/base_backup.h"
+
+#include <cstdio>
+#include <cstring>
+#include <sstream>
+
+#include "tools/fs/file.h"
+#include "tools/process/process.h"
+
+namespace multigres::pooler::replication {
+
+namespace {
+
+SpawnOptions BackupCommand(const SeedRequest& request, const std::string& folder) {
+  SpawnOptions spawn;
+  spawn.argv = {request.pg_bin_dir + "/pg_basebackup",
+                "--pgdata=" + folder,
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-password",
+                fmt::format("--dbname=host={} port={} user={} application_name={} connect_timeout=5",
+                            request.source_host, request.source_port, request.user, request.application_name)};
+  spawn.environment = {"PGPASSFILE=" + request.passfile, "PGPASSWORD", "POSTGRES_PASSWORD", "LC_ALL=C"};
+  spawn.umask = 0077;
+  spawn.new_process_group = true;
+  spawn.standard_error = OutputTo::SameAsStdout();
+  return spawn;
+}
+
+// Whom the source follows is none of the copy's business.
+Result<> DropSourceSettings(const std::string& folder) {
+  const std::string path = folder + "/postgresql.auto.conf";
+  auto text = fs::ReadFile(path);
+  if (!text) return std::unexpected(std::move(text.error()));
+  std::istringstream lines(*text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    const bool of_source = line.starts_with("primary_conninfo") || line.starts_with("restore_command") ||
+                           line.starts_with("synchronous_standby_names");
+    if (!of_source) kept += line + "\n";
+  }
+  return fs::WriteFileAtomic(path, kept, 0600);
+}
+
+}  // namespace
+
+Awaitable<Result<>> SeedDataDirectory(Reactor& reactor, SeedRequest request, Deadline deadline) {
+  const std::string folder = request.data_dir + ".seeding";
+  if (fs::Exists(request.data_dir + "/PG_VERSION")) {
+    co_return Fail(Code::kFailedPrecondition, request.data_dir + " holds a data directory already");
+  }
+  if (auto removed = fs::RemoveTree(folder); !removed) co_return removed;
+  auto done = co_await RunProcess(reactor, BackupCommand(request, folder), deadline);
+  Result<> seeded;
+  if (!done) {
+    seeded = std::unexpected(std::move(done.error()));
+  } else if (!done->status.Succeeded()) {
+    seeded =
+        Fail(Code::kUnavailable, fmt::format("pg_basebackup failed ({}): {}", done->status.ToString(), done->output));
+  }
+  if (seeded) seeded = DropSourceSettings(folder);
+  if (seeded && std::rename(folder.c_str(), request.data_dir.c_str()) != 0) {
+    seeded = Fail(Code::kInternal, fmt::format("rename {}: {}", folder, std::strerror(errno)));
+  }
+  if (!seeded) {
+    (void)fs::RemoveTree(folder);
+    co_return seeded;
+  }
+  const auto slash = request.data_dir.rfind('/');
+  co_return fs::SyncDirectory(slash == 0 || slash == std::string::npos ? "/" : request.data_dir.substr(0, slash));
+}
+
+}  // namespace multigres::pooler::replication
