@@ -93,7 +93,9 @@ CoordinatorProposal MakeProposal(const TermRevocation& revocation, const RulePos
   *rule.mutable_rule_number() = MakeRuleNumber(revocation.revoked_below_term(), 0);
   *rule.mutable_leader_id() = leader.status.id();
   *rule.mutable_coordinator_id() = revocation.accepted_coordinator_id();
-  *rule.mutable_creation_time() = ToTimestamp(std::chrono::floor<std::chrono::microseconds>(now));
+  if (!rule.has_creation_time()) {
+    *rule.mutable_creation_time() = ToTimestamp(std::chrono::floor<std::chrono::microseconds>(now));
+  }
   return proposal;
 }
 
@@ -174,7 +176,8 @@ Result<CoordinatorProposal> BuildProposal(const TermRevocation& revocation, std:
   auto quorums = CheckQuorums(rules, MembersOf(usable));
   if (!quorums) return std::unexpected(std::move(quorums.error()));
 
-  const ShardRule& outgoing = HighestRule(rules);
+  ShardRule outgoing = HighestRule(rules);
+  outgoing.clear_creation_time();
   const MemberSet cohort = MemberSet::Of(outgoing.cohort_members());
   const MemberSet voters = [&] {
     MemberSet all = cohort;

@@ -177,11 +177,11 @@ Awaitable<Result<>> ActionRunner::PointAtLeader(std::string shard, std::string m
 }
 
 Awaitable<Result<>> ActionRunner::FixReplication(std::string shard, std::string member) {
-  const Deadline deadline = clock_.After(options_.replication_timeout);
   auto pointed = co_await PointAtLeader(shard, member, options_.replication_timeout);
   if (!pointed) co_return pointed;
-  for (int attempt = 0; attempt < options_.verify_attempts && !deadline.Passed(clock_.Now()); ++attempt) {
-    co_await Poll(member, clock_.After(options_.poll_timeout).Earlier(deadline));
+  const Deadline deadline = clock_.After(options_.verify_timeout);
+  while (!deadline.Passed(clock_.Now())) {
+    co_await Poll(member, clock_.After(options_.poll_timeout));
     const PoolerView* pooler = watch_.board().Find(member);
     if (pooler != nullptr && IsStreaming(*pooler)) co_return Result<>{};
     co_await SleepFor(clock_, options_.verify_interval);

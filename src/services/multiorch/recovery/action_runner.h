@@ -19,8 +19,9 @@ struct ActionOptions {
   Duration demote_timeout = std::chrono::seconds(60);
   Duration rule_timeout = std::chrono::seconds(30);  // add, remove, advance
   Duration replication_timeout = std::chrono::seconds(45);
+  // Of FixReplication: until when, and how often, the follower is asked whether it streams.
+  Duration verify_timeout = std::chrono::seconds(5);
   Duration verify_interval = std::chrono::milliseconds(500);
-  int verify_attempts = 10;
 };
 
 class ActionRunner {

@@ -174,6 +174,16 @@ TEST(Analyse, ALeaderThatCannotLeadIsReplaced) {
          shard.Detach("z3_c");
        },
        "LeaderUnreachableByCohort->AppointLeader"},
+      {"its pooler is gone, though its PostgreSQL still streams",
+       [](Shard& shard) {
+         shard.Silence("z1_a");
+         for (const char* member : {"z2_b", "z3_c"}) {
+           shard.Pooler(member).captured_at = kNow;
+           auto& replication = *shard.Status(member).mutable_status()->mutable_replication_status();
+           *replication.mutable_leader_heartbeat_advanced_at() = consensus::ToTimestamp(kNow - 4s);
+         }
+       },
+       "LeaderUnreachableByCohort->AppointLeader"},
       {"it left the topology, and nobody streams from it",
        [](Shard& shard) {
          shard.Remove("z1_a");
@@ -223,6 +233,16 @@ TEST(Analyse, ALeaderThatMayStillLeadIsLeftAlone) {
        [](Shard& shard) {
          shard.Silence("z1_a");
          shard.Detach("z2_b");
+       },
+       {"LeaderHealthUnknown"}},
+      {"lost by this orchestrator, while its heartbeat advances",
+       [](Shard& shard) {
+         shard.Silence("z1_a");
+         for (const char* member : {"z2_b", "z3_c"}) {
+           shard.Pooler(member).captured_at = kNow;
+           auto& replication = *shard.Status(member).mutable_status()->mutable_replication_status();
+           *replication.mutable_leader_heartbeat_advanced_at() = consensus::ToTimestamp(kNow - 2s);
+         }
        },
        {"LeaderHealthUnknown"}},
       {"being promoted",

@@ -94,6 +94,7 @@ class FollowerAnalysis {
   }
 
   void JudgeUntrackedMembers() {
+    if (WatchedFor(input_) <= input_.thresholds.unheard) return;
     for (const std::string& member : facts_.cohort) {
       if (input_.view.Find(member) == nullptr) JudgeRemoval(member, "is not in the topology");
     }

@@ -58,7 +58,8 @@ std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const Pooler
   return std::nullopt;
 }
 
-// Members that would stream from the leader if it were there, and provably don't: enough of them revoke its policy.
+// Members that would stream from the leader if it were there, and provably don't (or stream, while the heartbeat that
+// its pooler writes stands still): enough of them revoke its policy. One that streams with a live heartbeat refutes it.
 std::optional<Problem> JudgeUnheardLeader(const AnalysisInput& input) {
   const ShardFacts& facts = input.facts;
   consensus::MemberSet cut_off;
@@ -68,7 +69,8 @@ std::optional<Problem> JudgeUnheardLeader(const AnalysisInput& input) {
     const auto& recorded = pooler.consensus().replication_primary().primary();
     const bool configured = consensus::SameMember(recorded.id(), facts.rule().leader_id());
     if (HasStreamingProof(pooler, input.thresholds)) {
-      streaming = true;
+      if (SeesHeartbeat(pooler, input.thresholds)) streaming = true;
+      cut_off.Insert(pooler.member);
     } else if (configured || IsSelfRevoked(facts, pooler)) {
       cut_off.Insert(pooler.member);
     }
@@ -76,7 +78,7 @@ std::optional<Problem> JudgeUnheardLeader(const AnalysisInput& input) {
   const auto revokes = consensus::CheckRecruitment(facts.rule().durability_policy(), facts.cohort, cut_off);
   if (!streaming && revokes && !MayStillBePromoting(input)) {
     return Problem{ProblemCode::kLeaderUnreachableByCohort, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {} is not heard, and [{}] don't stream from it", facts.leader, cut_off.Text())};
+                   fmt::format("leader {} is not heard, and [{}] see no sign of it", facts.leader, cut_off.Text())};
   }
   return Problem{ProblemCode::kLeaderHealthUnknown, ActionKind::kNone, "",
                  fmt::format("leader {} is not heard: no proof that it is gone", facts.leader)};
@@ -96,6 +98,7 @@ std::optional<Problem> JudgeLeader(const AnalysisInput& input) {
                                : IsIneligible(*leader) ? "is ineligible"
                                                        : "asks to be demoted")};
   }
+  if (leader == nullptr && WatchedFor(input) <= input.thresholds.unheard) return std::nullopt;  // perhaps not found yet
   if (leader == nullptr || !HeardWithin(input, *leader, input.thresholds.unheard)) return JudgeUnheardLeader(input);
   if (leader->status == nullptr) return std::nullopt;  // just found
   auto unwell = JudgeHeardLeader(input, *leader);
@@ -131,6 +134,12 @@ void AnalyseFeasibility(const AnalysisInput& input, bool appointing, std::vector
 }
 
 }  // namespace
+
+Duration WatchedFor(const AnalysisInput& input) {
+  TimePoint since = input.now.steady;
+  for (const PoolerView& pooler : input.view.poolers) since = std::min(since, pooler.known_since);
+  return input.now.steady - since;
+}
 
 Result<consensus::MemberSet> InitialCohort(const AnalysisInput& input) {
   consensus::MemberSet cohort;

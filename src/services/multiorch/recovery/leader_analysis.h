@@ -20,6 +20,9 @@ struct AnalysisInput {
 void AnalyseInitialization(const AnalysisInput& input, std::vector<Problem>& problems);
 void AnalyseLeader(const AnalysisInput& input, std::vector<Problem>& problems);
 
+// How long this orchestrator has known of any pooler of the shard: what it hasn't found yet may still turn up.
+Duration WatchedFor(const AnalysisInput& input);
+
 // The poolers that a first rule would name, if they may: initialized, fresh, eligible, of one system identifier.
 // FAILED_PRECONDITION with what is missing.
 Result<consensus::MemberSet> InitialCohort(const AnalysisInput& input);

@@ -79,6 +79,13 @@ bool HasStreamingProof(const PoolerView& pooler, const Thresholds& thresholds) {
          thresholds.streaming_proof;
 }
 
+bool SeesHeartbeat(const PoolerView& pooler, const Thresholds& thresholds) {
+  const auto& replication = pooler.postgres().replication_status();
+  if (!replication.has_leader_heartbeat_advanced_at() || !pooler.captured_at) return true;
+  return *pooler.captured_at - consensus::FromTimestamp(replication.leader_heartbeat_advanced_at()) <=
+         thresholds.leader_pooler;
+}
+
 bool IsSelfRevoked(const ShardFacts& facts, const PoolerView& pooler) {
   return consensus::IsRuleRevoked(facts.rules, PromiseOf(pooler));
 }

@@ -20,6 +20,8 @@ struct Thresholds {
   Duration promotion = std::chrono::seconds(10);
   // A streaming standby hears from its primary at least this often (the heartbeat row is written every second).
   Duration streaming_proof = std::chrono::seconds(3);
+  // A leader whose pooler is unheard counts as gone once its heartbeat hasn't advanced on streaming followers for this.
+  Duration leader_pooler = std::chrono::seconds(3);
   // An abandoned recruit older than any grace is nobody's election any more.
   Duration abandoned_recruit = std::chrono::seconds(60);
   // A shut-down member may come back (rolling restart) before it is taken out of the cohort.
@@ -53,6 +55,8 @@ bool IsResigning(const ShardFacts& facts, const PoolerView& pooler);
 bool IsStreaming(const PoolerView& pooler);
 // IsStreaming(), and the primary's last sign of life is recent by the pooler's own clock.
 bool HasStreamingProof(const PoolerView& pooler, const Thresholds& thresholds);
+// The leader's pooler lives, as far as this follower's replayed heartbeat row tells. True if it doesn't report that.
+bool SeesHeartbeat(const PoolerView& pooler, const Thresholds& thresholds);
 // Promised a term beyond the rule in force, which therefore can't be followed.
 bool IsSelfRevoked(const ShardFacts& facts, const PoolerView& pooler);
 

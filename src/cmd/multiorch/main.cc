@@ -1,0 +1,133 @@
+// multiorch: keeps every shard that it watches with a leader, by consensus among the shard's poolers.
+#include <memory>
+
+#include "clustermetadata.pb.h"
+#include "common/rpc/server.h"
+#include "common/servenv/program.h"
+#include "common/topoclient/names.h"
+#include "common/topoclient/store.h"
+#include "services/multiorch/service.h"
+
+namespace multigres::orch {
+namespace {
+
+class OrchProgram final : public servenv::Program {
+ public:
+  servenv::ProgramInfo info() const override {
+    return {.name = "multiorch",
+            .title = "Multiorch",
+            .description = "Watches the poolers of its shards and appoints their leaders."};
+  }
+
+  void RegisterFlags(servenv::FlagSet& flags) override {
+    flags.SetEnvPrefix("MT_");
+    flags.Add("cell", &config_.cell, "cell that this instance runs in", {.required = true});
+    flags.Add("service-id", &config_.service_id, "name within the cell (random if empty)");
+    flags.Add("watch-targets", &config_.watch_targets, "what to watch: db, db/tablegroup or db/tablegroup/shard",
+              {.env = "MT_SHARD_WATCH_TARGETS", .required = true, .on_change = [this] { ReloadTargets(); }});
+    auto live = [] { return servenv::FlagOptions{.on_change = [] {}}; };
+    flags.Add("recovery-cycle-interval", &config_.engine.cycle_interval, "time between two looks at every shard",
+              live());
+    flags.Add("pooler-health-check-interval", &config_.pooler_health_check_interval,
+              "how often poolers report when nothing changes (for streams opened from then on)", live());
+    flags.Add("leader-failover-grace-period-base", &config_.engine.graces.base,
+              "how long a shard is watched without a leader before one is appointed", live());
+    flags.Add("leader-failover-grace-period-max-jitter", &config_.engine.graces.max_jitter,
+              "random time on top, at most; keeps orchestrators apart", live());
+    flags.Add("leader-postgres-response-threshold", &config_.engine.thresholds.leader_response,
+              "how long a running leader may be unready before it is replaced", live());
+    flags.Add("leader-pooler-grace", &config_.engine.thresholds.leader_pooler,
+              "how long an unheard leader's heartbeat may stand still on its followers before it is replaced");
+    flags.Add("verify-replication-timeout", &config_.verify_replication_timeout,
+              "how long a repaired follower may take to stream");
+    servenv::RegisterTopoFlags(flags, &topo_flags_);
+    servenv::RegisterPoolerClientFlags(flags, &client_flags_);
+  }
+
+  Awaitable<Result<>> Init(servenv::Environment& env) override {
+    env_ = &env;
+    auto targets = WatchTargets::Parse(config_.watch_targets);
+    if (!targets) co_return std::unexpected(std::move(targets.error()));
+    auto cell = topo::ValidateCellName(config_.cell);
+    if (!cell) co_return Fail(std::move(cell), "--cell");
+    auto client_flags = servenv::Validate(client_flags_);
+    if (!client_flags) co_return client_flags;
+    if (config_.engine.cycle_interval <= Duration::zero()) {
+      co_return Fail(Code::kInvalidArgument, "--recovery-cycle-interval must be positive");
+    }
+    if (config_.service_id.empty()) config_.service_id = RandomId(env.random());
+    auto store = servenv::OpenTopology(env, topo_flags_);
+    if (!store) co_return std::unexpected(std::move(store.error()));
+    store_ = std::move(*store);
+    env.status_page().AddRow("Service ID", config_.service_id);
+    env.status_page().AddInitialization(
+        [this] { return service_ == nullptr ? "Starting" : service_->InitializationStatus(); });
+    env.status_page().AddTables(
+        [this] { return service_ == nullptr ? std::vector<servenv::StatusTable>() : service_->StatusTables(); });
+    service_ = std::make_unique<Service>(config_, std::move(*targets), Self(), env.reactor(), *store_, env.random(),
+                                         env.logger(), ChannelOptions());
+    env.grpc().Register(service_->grpc());
+    co_return Result<>{};
+  }
+
+  Awaitable<Result<>> OnRun() override {
+    clustermetadata::MultiOrch record;
+    *record.mutable_id() = Self();
+    record.set_hostname(env_->hostname());
+    if (env_->grpc_flags().port != 0) (*record.mutable_port_map())["grpc"] = env_->grpc_flags().port;
+    (*record.mutable_port_map())["http"] = env_->http_port();
+    co_await service_->Start(std::move(record));
+    co_return Result<>{};
+  }
+
+  Awaitable<Result<>> CheckReady() override { co_return co_await service_->CheckReady(); }
+
+  Awaitable<void> OnClose() override {
+    if (service_ != nullptr) co_await service_->Stop();
+    if (store_ != nullptr) co_await store_->Close();
+  }
+
+ private:
+  void ReloadTargets() {
+    auto targets = WatchTargets::Parse(config_.watch_targets);
+    if (!targets) {
+      env_->logger().Warn("watch targets not changed", {{"error", targets.error()}});
+    } else if (service_ != nullptr) {
+      service_->SetTargets(std::move(*targets));
+    }
+  }
+
+  rpc::ChannelOptions ChannelOptions() const {
+    rpc::ChannelOptions options;
+    if (client_flags_.UsesTls()) {
+      options.tls = rpc::TlsOptions{.cert_file = client_flags_.cert,
+                                    .key_file = client_flags_.key,
+                                    .ca_file = client_flags_.ca,
+                                    .server_name = client_flags_.server_name};
+    }
+    return options;
+  }
+
+  clustermetadata::ID Self() const {
+    clustermetadata::ID id;
+    id.set_component(clustermetadata::ID::MULTIORCH);
+    id.set_cell(config_.cell);
+    id.set_name(config_.service_id);
+    return id;
+  }
+
+  Config config_;
+  servenv::TopoFlags topo_flags_;
+  servenv::PoolerClientFlags client_flags_;
+  servenv::Environment* env_ = nullptr;
+  std::unique_ptr<topo::Store> store_;
+  std::unique_ptr<Service> service_;
+};
+
+}  // namespace
+}  // namespace multigres::orch
+
+int main(int argc, char** argv) {
+  multigres::orch::OrchProgram program;
+  return multigres::servenv::RunProgram(argc, argv, program);
+}

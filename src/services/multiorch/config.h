@@ -1,0 +1,21 @@
+// What a multiorch is told: its flags' values. Those of `engine`, `watch_targets` and the health check interval may
+// change while it runs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "services/multiorch/recovery/engine.h"
+
+namespace multigres::orch {
+
+struct Config {
+  std::string cell;
+  std::string service_id;                  // random if empty
+  std::vector<std::string> watch_targets;  // db, db/tablegroup or db/tablegroup/shard
+  Duration pooler_health_check_interval = std::chrono::seconds(5);
+  Duration verify_replication_timeout = std::chrono::seconds(5);
+  EngineOptions engine;
+};
+
+}  // namespace multigres::orch
