@@ -37,7 +37,10 @@ Awaitable<Result<std::string>> ReadTag(Connection& connection, Bounds bounds) {
       break;
     }
   }
+  // The server may have ended the COPY before it was told to; what it was told must not linger.
+  auto flushed = co_await connection.Flush(bounds);
   if (refused) co_return std::unexpected(std::move(*refused));
+  if (!flushed) co_return std::unexpected(std::move(flushed.error()));
   co_return tag;
 }
 
