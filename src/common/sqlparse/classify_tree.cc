@@ -199,6 +199,7 @@ class TreeClassifier {
       case t::TransactionStmtKind::kTRANS_STMT_BEGIN:
       case t::TransactionStmtKind::kTRANS_STMT_START:
         out_.kind = Kind::kBegin;
+        out_.start_transaction = root.Number(t::TransactionStmt_::k_kind) == t::TransactionStmtKind::kTRANS_STMT_START;
         for (TreeNode option : root.Children(t::TransactionStmt_::k_options)) {
           if (option.Text(t::DefElem_::k_defname) == "transaction_read_only") {
             out_.read_only = CharacteristicsOf({option}).front().value == "on";

@@ -2,6 +2,7 @@
 
 #include <pg_query.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "common/sqlparse/classify_tree.h"
@@ -35,22 +36,13 @@ class RawParse {
 
   bool ok() const { return result_.error == nullptr; }
   TreeNode root() const { return {t::Type::ParseResult, {result_.parse_tree.data, result_.parse_tree.len}}; }
-  // `origin_characters`: how many characters of the source come before the parsed text.
-  SyntaxError error(std::int32_t origin_characters) const {
-    SyntaxError error{.sqlstate = "42601", .message = result_.error->message};
-    if (result_.error->cursorpos > 0) error.position = origin_characters + result_.error->cursorpos;
-    return error;
+  SyntaxError error() const {
+    return {.sqlstate = "42601", .message = result_.error->message, .position = std::max(result_.error->cursorpos, 0)};
   }
 
  private:
   PgQueryProtobufParseResult result_;
 };
-
-std::int32_t CountCharacters(std::string_view text) {
-  std::int32_t count = 0;
-  for (char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
-  return count;
-}
 
 class SourceParser {
  public:
@@ -110,7 +102,6 @@ class SourceParser {
 
   void ParsePiece(const Piece& piece) {
     std::string_view text = sql_.substr(piece.begin, piece.end - piece.begin);
-    std::int32_t characters_before = CountCharacters(sql_.substr(0, piece.begin));
     SyntaxError error{.sqlstate = "54001", .message = "statement is too long or too deeply nested to be analysed"};
     bool affordable = parsed_bytes_ + text.size() <= kParseBudgetBytes;
     if (text.find('\0') != std::string_view::npos) {
@@ -123,7 +114,7 @@ class SourceParser {
         TreeNode root = statements.empty() ? TreeNode() : statements.front().Child(t::RawStmt_::k_stmt);
         if (statements.size() == 1 && root) return Add(root, piece, piece.begin);
       } else {
-        error = parse.error(characters_before);
+        error = parse.error();
       }
     }
     Statement& statement = query_.statements.emplace_back();

@@ -102,7 +102,7 @@ struct SetConfigCall {
 struct SyntaxError {
   std::string sqlstate;
   std::string message;
-  std::int32_t position = 0;  // 1-based, in characters of the source text; 0 = none
+  std::int32_t position = 0;  // 1-based, in characters of the statement's own text; 0 = none
 };
 
 struct Statement {
@@ -123,7 +123,8 @@ struct Statement {
   bool is_local = false;    // SET LOCAL
   bool to_default = false;  // kReset written as SET x TO DEFAULT
   bool chain = false;       // COMMIT or ROLLBACK AND CHAIN
-  // BEGIN's options.
+  // BEGIN's form and options.
+  bool start_transaction = false;
   bool sets_isolation_or_deferrable = false;
   std::optional<bool> read_only;
   std::vector<Assignment> settings;       // of kSetCharacteristics

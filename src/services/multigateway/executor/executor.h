@@ -12,11 +12,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/pgwire/frontend.h"
 #include "common/sqlparse/fwd.h"
 #include "services/multigateway/engine/plan.h"
 #include "services/multigateway/plancache/plan_cache.h"
@@ -30,6 +30,11 @@ using session::Session;
 
 // The answer to Describe.
 struct Description {
+  Description();
+  Description(Description&&) noexcept;
+  Description& operator=(Description&&) noexcept;
+  ~Description();
+
   std::vector<std::uint32_t> param_types;               // of a statement; empty for portals
   std::unique_ptr<::query::StatementDescription> rows;  // null = NoData; else its fields (zero columns are possible)
 };
@@ -40,7 +45,7 @@ enum class Following : std::uint8_t { kSync, kOther };
 
 class Executor {
  public:
-  // `plan_cache_bytes`: 0 = off.
+  // All of the reactor. `plan_cache_bytes`: 0 = off.
   Executor(engine::IExecute& execute, Clock& clock, std::size_t plan_cache_bytes);
   ~Executor();
 
@@ -49,12 +54,10 @@ class Executor {
   Awaitable<Result<>> StreamExecute(Session& session, std::string_view sql, CancelToken& cancel,
                                     engine::ClientSink& sink);
 
-  // Parse. `param_types`: 0 = unspecified. No backend is called.
-  Awaitable<Result<>> Parse(Session& session, std::string name, std::string_view sql,
-                            std::span<const std::uint32_t> param_types, CancelToken& cancel);
+  // Parse. No backend is called, so most errors of the statement show at Describe or Execute.
+  Result<> Parse(Session& session, const pgwire::ParseMessage& message);
   // Bind. No backend is called, so errors of the values show at Execute.
-  Result<> Bind(Session& session, std::string portal, std::string_view statement,
-                const session::BindArguments& arguments);
+  Result<> Bind(Session& session, const pgwire::BindMessage& message);
   Awaitable<Result<Description>> DescribeStatement(Session& session, std::string_view name, CancelToken& cancel);
   Awaitable<Result<Description>> DescribePortal(Session& session, std::string_view name, CancelToken& cancel);
   // Execute. `include_describe`: a Describe of this portal came right before and was held back; the sink is then given
@@ -63,8 +66,8 @@ class Executor {
                                           bool include_describe, Following following, CancelToken& cancel,
                                           engine::ClientSink& sink);
   // Close: silent if absent.
-  Awaitable<Result<>> CloseStatement(Session& session, std::string_view name);
-  Awaitable<Result<>> ClosePortal(Session& session, std::string_view name, CancelToken& cancel);
+  void CloseStatement(Session& session, std::string_view name);
+  Awaitable<void> ClosePortal(Session& session, std::string_view name);
   // Sync, also the one that ends the discarding after an error: commits a pipeline's implicit transaction. Its error
   // goes out as an ErrorResponse before ReadyForQuery. The sink may be given notices.
   Awaitable<Result<>> Sync(Session& session, CancelToken& cancel, engine::ClientSink& sink);
@@ -75,13 +78,45 @@ class Executor {
   const plancache::PlanCache& plan_cache() const { return plan_cache_; }
 
  private:
-  friend class StatementRunner;
-  // The plan of a statement: from the cache, or made now.
-  Result<engine::PlanPtr> PlanOf(const sqlparse::ParsedQuery& query, const sqlparse::Statement& statement) const;
+  // What a caller chooses of a PlanContext.
+  struct Run {
+    std::string_view sql;
+    session::Portal* portal = nullptr;
+    std::uint64_t max_rows = 0;
+    engine::ColumnsWanted columns = engine::ColumnsWanted::kRowDescription;
+  };
+
+  // The plan of a single cacheable statement with this text; null if it isn't known.
+  engine::PlanPtr CachedPlan(const Session& session, std::string_view sql);
+  // Plans the only statement of a text, and puts the plan into the cache if it can be shared.
+  engine::PlanPtr PlanSingle(sqlparse::Statement& statement, std::string_view sql);
+  // Null = no statement.
+  Result<engine::PlanPtr> PlanForParse(const Session& session, std::string_view sql);
+  Result<> TryParse(Session& session, const pgwire::ParseMessage& message);
+  Result<> TryBind(Session& session, const pgwire::BindMessage& message);
+  // Query ends the unnamed statement and portal.
+  static void DropUnnamed(Session& session);
+  // Checks the transaction, runs, and on an error fails the transaction.
+  Awaitable<Result<>> RunPlan(Session& session, engine::PlanPtr plan, Run run, CancelToken& cancel,
+                              engine::ClientSink& sink);
+  Awaitable<Result<>> RunBatch(Session& session, std::string_view sql, const sqlparse::ParsedQuery& query,
+                               CancelToken& cancel, engine::ClientSink& sink);
+  // Asks PostgreSQL about what our grammar doesn't know, before anything of the batch runs.
+  Awaitable<Result<>> CheckSyntax(Session& session, std::string_view sql, const sqlparse::ParsedQuery& query,
+                                  CancelToken& cancel);
+  Awaitable<Result<Description>> DescribeSource(Session& session, session::StatementSourcePtr source,
+                                                const session::Portal* portal, CancelToken& cancel);
+  // Without the client's token, which may have fired already.
+  Awaitable<void> RollBackImplicit(Session& session, engine::ClientSink& sink);
+  // Gives back a backend that nothing but portals that are gone has held.
+  Awaitable<void> ReleaseIdlePortals(Session& session);
+  engine::CallScope ScopeFor(const Session& session, CancelToken& cancel) const;
+  engine::CallScope CleanUpScope() const;
 
   engine::IExecute& execute_;
   Clock& clock_;
   plancache::PlanCache plan_cache_;
+  std::string key_;  // of the lookup in progress
 };
 
 }  // namespace multigres::gateway::executor

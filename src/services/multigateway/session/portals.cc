@@ -7,8 +7,9 @@
 namespace multigres::gateway::session {
 namespace {
 
-Result<> CheckFormats(std::span<const std::int16_t> formats) {
-  for (std::int16_t format : formats) {
+Result<> CheckFormats(const pgwire::Int16List& formats) {
+  for (std::size_t i = 0; i < formats.size(); i++) {
+    auto format = static_cast<std::int16_t>(formats[i]);
     if (format != 0 && format != 1) {
       return Fail(Code::kInvalidArgument, "22023", fmt::format("unsupported format code: {}", format));
     }
@@ -27,30 +28,30 @@ Portal::~Portal() = default;
 Portals::Portals() = default;
 Portals::~Portals() = default;
 
-Result<Portal*> Portals::Bind(std::string name, StatementSourcePtr source, std::string statement_name,
-                              const BindArguments& arguments) {
-  auto params = CheckFormats(arguments.param_formats);
+Result<Portal*> Portals::Bind(StatementSourcePtr source, const pgwire::BindMessage& message) {
+  auto params = CheckFormats(message.parameter_formats);
   if (!params) return std::unexpected(std::move(params.error()));
-  auto results = CheckFormats(arguments.result_formats);
+  auto results = CheckFormats(message.result_formats);
   if (!results) return std::unexpected(std::move(results.error()));
+  std::string name(message.portal);
   if (!name.empty() && portals_.contains(name)) {
     return Fail(Code::kAlreadyExists, "42P03", fmt::format("cursor \"{}\" already exists", name));
   }
 
   auto bound = std::make_unique<query::Portal>();
   bound->set_name(name);
-  std::size_t bytes = 0;
-  for (const auto& param : arguments.params) bytes += param ? param->size() : 0;
-  bound->mutable_param_lengths()->Reserve(static_cast<int>(arguments.params.size()));
-  bound->mutable_param_values()->reserve(bytes);
-  for (const auto& param : arguments.params) {
+  bound->mutable_param_lengths()->Reserve(static_cast<int>(message.parameters.size()));
+  bound->mutable_param_values()->reserve(message.parameters.raw().size());
+  for (std::optional<std::string_view> param : message.parameters) {
     bound->add_param_lengths(param ? static_cast<std::int64_t>(param->size()) : -1);
     if (param) bound->mutable_param_values()->append(*param);
   }
-  for (std::int16_t format : arguments.param_formats) bound->add_param_formats(format);
-  for (std::int16_t format : arguments.result_formats) bound->add_result_formats(format);
+  for (std::size_t i = 0; i < message.parameter_formats.size(); i++) {
+    bound->add_param_formats(message.parameter_formats[i]);
+  }
+  for (std::size_t i = 0; i < message.result_formats.size(); i++) bound->add_result_formats(message.result_formats[i]);
 
-  Portal portal(std::move(source), std::move(statement_name), std::move(bound));
+  Portal portal(std::move(source), std::string(message.statement), std::move(bound));
   auto [it, inserted] = portals_.insert_or_assign(std::move(name), std::move(portal));
   return &it->second;
 }

@@ -3,13 +3,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "common/pgwire/frontend.h"
 #include "services/multigateway/session/prepared_statements.h"
 #include "tools/result/error.h"
 
@@ -18,13 +17,6 @@ class Portal;
 }
 
 namespace multigres::gateway::session {
-
-// The contents of a Bind message, names aside. Views into the message.
-struct BindArguments {
-  std::span<const std::int16_t> param_formats;
-  std::span<const std::optional<std::string_view>> params;  // nullopt = NULL
-  std::span<const std::int16_t> result_formats;
-};
 
 struct Portal {
   enum class State : std::uint8_t { kReady, kSuspended, kDone };
@@ -46,8 +38,7 @@ class Portals {
   ~Portals();
 
   // Errors: 22023 `unsupported format code: n`; 42P03 `cursor "n" already exists`. The unnamed portal is replaced.
-  Result<Portal*> Bind(std::string name, StatementSourcePtr source, std::string statement_name,
-                       const BindArguments& arguments);
+  Result<Portal*> Bind(StatementSourcePtr source, const pgwire::BindMessage& message);
   // Null if absent. Valid until the next change.
   Portal* Find(std::string_view name);
   // 34000 if absent.

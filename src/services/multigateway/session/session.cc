@@ -36,6 +36,9 @@ void Session::CommitTransaction() {
 }
 
 void Session::RollbackTransaction() {
+  if (reservation_.Has(reason::kPortal)) {
+    for (std::string& name : settings_.CursorsOfTransaction()) portals_to_release_.push_back(std::move(name));
+  }
   settings_.Rollback();
   reported_.Rollback();
   EndTransaction();

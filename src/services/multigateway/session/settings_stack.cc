@@ -48,6 +48,14 @@ bool SettingsStack::RemoveHoldCursor(std::string_view name) {
   return std::erase(now_.hold_cursors, name) > 0;
 }
 
+std::vector<std::string> SettingsStack::CursorsOfTransaction() const {
+  std::vector<std::string> opened = now_.hold_cursors;
+  if (frames_.empty()) return {};
+  const auto& before = frames_.front().saved.hold_cursors;
+  std::erase_if(opened, [&](const std::string& name) { return std::ranges::find(before, name) != before.end(); });
+  return opened;
+}
+
 void SettingsStack::Begin() {
   if (frames_.empty()) frames_.push_back({"", now_});
 }

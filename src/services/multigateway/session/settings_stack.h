@@ -25,6 +25,8 @@ class SettingsStack {
   const SettingsPtr& settings() const { return now_.settings; }
   const GatewayVariables& variables() const { return now_.variables; }
   const std::vector<std::string>& hold_cursors() const { return now_.hold_cursors; }
+  // Those opened since the transaction began, which a rollback closes.
+  std::vector<std::string> CursorsOfTransaction() const;
   // The settings that came with the startup packet: what RESET goes back to.
   const SettingsPtr& startup() const { return startup_; }
   // What a rollback of the open transaction restores; the current settings outside of one.

@@ -1,0 +1,210 @@
+#include "services/multigateway/engine/set_variable.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/pgwire/backend.h"
+#include "query.pb.h"
+#include "services/multigateway/engine/fixed.h"
+#include "services/multigateway/engine/route.h"
+#include "services/multigateway/engine/sql_literal.h"
+#include "services/multigateway/engine/warning.h"
+#include "services/multigateway/session/session.h"
+
+namespace multigres::gateway::engine {
+namespace {
+
+using session::Session;
+using sqlparse::Assignment;
+
+constexpr std::uint32_t kTextOid = 25;
+
+// Their multi-byte characters can hold ASCII bytes, so text in them can't be told apart without transcoding it.
+bool IsLexingUnsafe(std::string_view encoding) {
+  static constexpr auto kUnsafe = std::to_array<std::string_view>(
+      {"sjis", "shiftjis", "shiftjis2004", "mskanji", "win932", "windows932", "big5", "win950", "windows950", "gbk",
+       "win936", "windows936", "gb18030", "uhc", "win949", "windows949", "johab"});
+  std::string name;
+  for (char c : session::FoldName(encoding)) {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) name.push_back(c);
+  }
+  return std::ranges::find(kUnsafe, name) != kUnsafe.end();
+}
+
+// PostgreSQL's own text, as far as it is known by now.
+std::string CanonicalValue(Session& session, const Assignment& assignment) {
+  const std::string* reported = session.reported().Get(assignment.name);
+  return reported != nullptr ? *reported : assignment.value;
+}
+
+void Track(Session& session, const std::string& name, std::string value) {
+  session::SettingsStack& settings = session.settings();
+  if (name == "role" && session::FoldName(value) == "none") return settings.Reset(name);
+  if (name == "session_authorization") settings.Reset("role");
+  settings.Set(name, std::move(value));
+}
+
+Awaitable<Result<>> Probe(PlanContext& context, const Assignment& assignment) {
+  RowReader row(context.session);
+  std::string sql = fmt::format("SELECT pg_catalog.set_config({}, {}, true)", SqlLiteral(assignment.name),
+                                SqlLiteral(assignment.value));
+  auto ran = co_await RunInternally(context, sql, row);
+  if (!ran) co_return ran;
+  bool told = !row.columns().empty() && row.columns().front().has_value();
+  std::string canonical = told ? *row.columns().front() : assignment.value;
+  context.session.reported().Observe(assignment.name, canonical);
+  Track(context.session, assignment.name, std::move(canonical));
+  co_return Result<>();
+}
+
+void SendTextRow(PlanContext& context, const std::string& column, std::string_view value) {
+  if (context.columns != ColumnsWanted::kNone) {
+    ::query::StatementDescription description;
+    ::query::Field& field = *description.add_fields();
+    field.set_name(column);
+    field.set_data_type_oid(kTextOid);
+    field.set_data_type_size(-1);
+    field.set_type_modifier(-1);
+    context.sink.RowDescription(description.fields());
+  }
+  pgwire::WireWriter row;
+  std::optional<std::string_view> columns[] = {value};
+  pgwire::WriteDataRow(row, columns);
+  context.sink.DataRows(std::string(row.view()), 1, false);
+}
+
+}  // namespace
+
+Awaitable<Result<>> SetVariable::Execute(PlanContext& context) const {
+  Session& session = context.session;
+  for (const Assignment& assignment : assignments_) {
+    if (assignment.name == "client_encoding" && IsLexingUnsafe(assignment.value)) {
+      co_return Fail(
+          Code::kUnimplemented, "0A000",
+          fmt::format("client_encoding \"{}\" is not supported through the connection pooler", assignment.value));
+    }
+  }
+  if (!session.pinned()) {
+    for (const Assignment& assignment : assignments_) {
+      auto probed = co_await Probe(context, assignment);
+      if (!probed) co_return probed;
+    }
+    CompleteWithoutRows(context, "SET");
+    co_return Result<>();
+  }
+  ResultForwarder forwarder(context);
+  auto ran = co_await Forward(context, context.plan.pinning(), forwarder);
+  if (!ran) co_return ran;
+  for (const Assignment& assignment : assignments_)
+    Track(session, assignment.name, CanonicalValue(session, assignment));
+  Complete(context, forwarder);
+  co_return Result<>();
+}
+
+std::string SetVariable::ToString() const {
+  std::string text = "SetVariable(";
+  for (const Assignment& each : assignments_) text += fmt::format("{}={};", each.name, each.value);
+  return text + ")";
+}
+
+Awaitable<Result<>> ResetVariable::Execute(PlanContext& context) const {
+  Session& session = context.session;
+  const std::string* at_startup = session.settings().startup()->Find(name_);
+  if (!session.pinned()) {
+    RowReader row(session);
+    std::string sql = fmt::format("SELECT pg_catalog.set_config({}, NULL, true)", SqlLiteral(name_));
+    auto ran = co_await RunInternally(context, sql, row);
+    if (!ran) co_return ran;
+    session.reported().Reset(name_);
+  } else if (at_startup != nullptr) {
+    RowReader row(session);
+    std::string sql =
+        fmt::format("SELECT pg_catalog.set_config({}, {}, false)", SqlLiteral(name_), SqlLiteral(*at_startup));
+    auto ran = co_await RunInternally(context, sql, row);
+    if (!ran) co_return ran;
+  } else {
+    PlanContext inner = context;
+    inner.columns = ColumnsWanted::kNone;
+    ResultForwarder forwarder(inner);
+    auto ran = co_await Forward(context, context.plan.pinning(), forwarder);
+    if (!ran) co_return ran;
+  }
+  session.settings().Reset(name_);
+  CompleteWithoutRows(context, tag_);
+  co_return Result<>();
+}
+
+Awaitable<Result<>> ResetAll::Execute(PlanContext& context) const {
+  Session& session = context.session;
+  if (session.pinned()) {
+    RowReader sink(session);
+    auto ran = co_await RunInternally(context, "RESET ALL", sink);
+    if (!ran) co_return ran;
+    const auto& startup = session.settings().startup()->entries();
+    if (!startup.empty()) {
+      // To a backend the startup packet's settings are nothing special: they are set anew.
+      std::string sql = "SELECT ";
+      for (const auto& [name, value] : startup) {
+        if (sql.size() > 7) sql += ", ";
+        sql += fmt::format("pg_catalog.set_config({}, {}, false)", SqlLiteral(name), SqlLiteral(value));
+      }
+      RowReader row(session);
+      auto restored = co_await RunInternally(context, sql, row);
+      if (!restored) co_return restored;
+    }
+  } else {
+    session.reported().ResetAll();
+  }
+  session.settings().ResetAll();
+  CompleteWithoutRows(context, "RESET");
+  co_return Result<>();
+}
+
+Awaitable<Result<>> SetGatewayVariable::Execute(PlanContext& context) const {
+  session::GatewayVariables& variables = context.session.settings().mutable_variables();
+  if (!value_) {
+    variables.Reset(variable_);
+  } else {
+    auto milliseconds = session::ParseMilliseconds(variable_, *value_);
+    if (!milliseconds) co_return std::unexpected(std::move(milliseconds.error()));
+    if (!local_) {
+      variables.Set(variable_, *milliseconds);
+    } else if (context.session.transaction().idle()) {
+      context.sink.Notice(Warning("25P01", "SET LOCAL can only be used in transaction blocks"));
+    } else {
+      variables.SetLocal(variable_, *milliseconds);
+    }
+  }
+  CompleteWithoutRows(context, tag_);
+  co_return Result<>();
+}
+
+std::string SetGatewayVariable::ToString() const {
+  return fmt::format("SetGatewayVariable({}{}={})", local_ ? "local " : "", session::GatewayVariableName(variable_),
+                     value_.value_or("default"));
+}
+
+Awaitable<Result<>> ShowGatewayVariable::Execute(PlanContext& context) const {
+  std::int32_t value = context.session.settings().variables().Get(variable_);
+  SendTextRow(context, std::string(session::GatewayVariableName(variable_)), session::FormatMilliseconds(value));
+  context.sink.CommandComplete("SHOW");
+  co_return Result<>();
+}
+
+bool ShowGatewayVariable::DescribeColumns(::query::StatementDescription& description) const {
+  description.set_has_fields(true);
+  ::query::Field& field = *description.add_fields();
+  field.set_name(std::string(session::GatewayVariableName(variable_)));
+  field.set_data_type_oid(kTextOid);
+  field.set_data_type_size(-1);
+  field.set_type_modifier(-1);
+  return true;
+}
+
+std::string ShowGatewayVariable::ToString() const {
+  return fmt::format("ShowGatewayVariable({})", session::GatewayVariableName(variable_));
+}
+
+}  // namespace multigres::gateway::engine
