@@ -150,7 +150,8 @@ Awaitable<Result<replication::Lsn>> RuleStore::Commit(std::string sql, Deadline 
 
 Awaitable<Result<>> RuleStore::Execute(std::string sql, RuleWrite write, Deadline deadline) {
   deadline = deadline.Earlier(sessions_.clock().After(kWriteTimeout));
-  auto settled = co_await replication::WaitUntilOnlyThese(sessions_, write.requirement.cohort, deadline);
+  multigres::consensus::MemberSet listed(write.standbys.names);
+  auto settled = co_await replication::WaitUntilOnlyThese(sessions_, std::move(listed), deadline);
   if (!settled) co_return settled;
   auto lsn = co_await Commit(std::move(sql), deadline);
   if (!lsn)

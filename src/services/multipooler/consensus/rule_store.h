@@ -18,7 +18,8 @@ struct RuleWrite {
   std::string operation;                     // add, remove, advance; empty = NULL
   std::string reason;
   multigres::consensus::MemberSet accepted_members;
-  // Who must hold the write before it counts.
+  // Whom the server waits for, and who must hold the write before it counts.
+  multigres::consensus::SyncStandbys standbys;
   multigres::consensus::AckRequirement requirement;
 };
 

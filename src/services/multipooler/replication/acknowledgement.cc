@@ -8,7 +8,8 @@ constexpr Duration kPoll = std::chrono::milliseconds(10);
 
 }  // namespace
 
-Awaitable<Result<>> WaitUntilOnlyThese(AdminSessions& sessions, consensus::MemberSet allowed, Deadline deadline) {
+Awaitable<Result<>> WaitUntilOnlyThese(AdminSessions& sessions, ::multigres::consensus::MemberSet allowed,
+                                       Deadline deadline) {
   while (true) {
     auto followers = co_await ReadFollowers(sessions, deadline);
     if (!followers) co_return std::unexpected(std::move(followers.error()));
@@ -24,19 +25,19 @@ Awaitable<Result<>> WaitUntilOnlyThese(AdminSessions& sessions, consensus::Membe
   }
 }
 
-Awaitable<Result<>> WaitUntilDurable(AdminSessions& sessions, consensus::AckRequirement requirement, std::string leader,
-                                     Lsn lsn, Deadline deadline) {
+Awaitable<Result<>> WaitUntilDurable(AdminSessions& sessions, ::multigres::consensus::AckRequirement requirement,
+                                     std::string leader, Lsn lsn, Deadline deadline) {
   while (true) {
     auto followers = co_await ReadFollowers(sessions, deadline);
     if (!followers) co_return std::unexpected(std::move(followers.error()));
-    consensus::MemberSet ackers;
+    ::multigres::consensus::MemberSet ackers;
     for (const Follower& follower : *followers) {
       if (follower.flush_lsn && *follower.flush_lsn >= lsn) ackers.Insert(follower.application_name);
     }
-    if (consensus::IsDurable(requirement.policy, requirement.cohort, leader, ackers)) co_return Result<>();
+    if (::multigres::consensus::IsDurable(requirement.policy, requirement.cohort, leader, ackers)) co_return Result<>();
     if (deadline.Passed(sessions.clock().Now())) {
       co_return Fail(Code::kDeadlineExceeded, fmt::format("WAL up to {} is held by [{}] only, besides {}",
-                                                          consensus::LsnText(lsn), ackers.Text(), leader));
+                                                          ::multigres::consensus::LsnText(lsn), ackers.Text(), leader));
     }
     co_await SleepFor(sessions.clock(), kPoll);
   }

@@ -9,10 +9,11 @@
 namespace multigres::pooler::replication {
 
 // Waits until no walsender outside `allowed` still counts as a synchronous standby: the walsenders have read the list.
-Awaitable<Result<>> WaitUntilOnlyThese(AdminSessions& sessions, consensus::MemberSet allowed, Deadline deadline);
+Awaitable<Result<>> WaitUntilOnlyThese(AdminSessions& sessions, ::multigres::consensus::MemberSet allowed,
+                                       Deadline deadline);
 
 // Waits until members that have flushed `lsn`, together with `leader`, make it durable under the requirement.
-Awaitable<Result<>> WaitUntilDurable(AdminSessions& sessions, consensus::AckRequirement requirement, std::string leader,
-                                     Lsn lsn, Deadline deadline);
+Awaitable<Result<>> WaitUntilDurable(AdminSessions& sessions, ::multigres::consensus::AckRequirement requirement,
+                                     std::string leader, Lsn lsn, Deadline deadline);
 
 }  // namespace multigres::pooler::replication

@@ -2,8 +2,8 @@
 
 #include <cstdio>
 #include <cstring>
-#include <sstream>
 
+#include "services/multipooler/replication/auto_conf.h"
 #include "tools/fs/file.h"
 #include "tools/process/process.h"
 
@@ -27,19 +27,14 @@ SpawnOptions BackupCommand(const SeedRequest& request, const std::string& folder
   return spawn;
 }
 
-// Whom the source follows is none of the copy's business.
+// Whom the source follows, and who acknowledges it, is none of the copy's business.
 Result<> DropSourceSettings(const std::string& folder) {
-  const std::string path = folder + "/postgresql.auto.conf";
-  auto text = fs::ReadFile(path);
-  if (!text) return std::unexpected(std::move(text.error()));
-  std::istringstream lines(*text);
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    const bool of_source = line.starts_with("primary_conninfo") || line.starts_with("restore_command") ||
-                           line.starts_with("synchronous_standby_names");
-    if (!of_source) kept += line + "\n";
-  }
-  return fs::WriteFileAtomic(path, kept, 0600);
+  const std::vector<AutoConfChange> changes = {
+      {.name = "primary_conninfo", .remove = true, .value = {}},
+      {.name = "restore_command", .remove = true, .value = {}},
+      {.name = "synchronous_standby_names", .remove = true, .value = {}},
+  };
+  return EditAutoConf(folder, changes);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ Number ToNumber(const std::optional<std::string>& text) {
 }
 
 std::optional<Lsn> ToLsn(const std::optional<std::string>& text) {
-  return text ? consensus::LsnOrLowest(*text) : std::nullopt;
+  return text ? ::multigres::consensus::LsnOrLowest(*text) : std::nullopt;
 }
 
 ServerState FromRow(const Row& row) {

@@ -11,7 +11,7 @@
 
 namespace multigres::pooler::replication {
 
-using consensus::Lsn;
+using ::multigres::consensus::Lsn;
 
 struct ServerState {
   bool in_recovery = true;

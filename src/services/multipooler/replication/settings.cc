@@ -54,7 +54,8 @@ Awaitable<Result<>> ChangeSettings(AdminSessions& sessions, std::vector<SettingC
   }
 }
 
-Awaitable<Result<>> ApplySyncStandbys(AdminSessions& sessions, consensus::SyncStandbys standbys, Deadline deadline) {
+Awaitable<Result<>> ApplySyncStandbys(AdminSessions& sessions, ::multigres::consensus::SyncStandbys standbys,
+                                      Deadline deadline) {
   if (standbys.names.empty() || standbys.num_sync < 1) {
     co_return Fail(Code::kFailedPrecondition, "the list of synchronous standbys must never be empty");
   }

@@ -20,7 +20,8 @@ struct SettingChange {
 Awaitable<Result<>> ChangeSettings(AdminSessions& sessions, std::vector<SettingChange> changes, Deadline deadline);
 
 // The only writer of synchronous_commit and synchronous_standby_names. Never writes an empty list.
-Awaitable<Result<>> ApplySyncStandbys(AdminSessions& sessions, consensus::SyncStandbys standbys, Deadline deadline);
+Awaitable<Result<>> ApplySyncStandbys(AdminSessions& sessions, ::multigres::consensus::SyncStandbys standbys,
+                                      Deadline deadline);
 
 // A member's connection to its leader: `host port user application_name dbname passfile`, and never a password.
 struct PrimaryConninfo {

@@ -14,11 +14,11 @@ bool WaitsForNewWal(const ServerState& state) {
 }
 
 Error StillWaiting(std::string_view what, const ServerState& state) {
-  return Error(
-      Code::kDeadlineExceeded,
-      fmt::format("{}: received {}, replayed {}, startup process waits for '{}'", what,
-                  state.receive_lsn ? consensus::LsnText(*state.receive_lsn) : "nothing",
-                  state.replay_lsn ? consensus::LsnText(*state.replay_lsn) : "nothing", state.startup_wait_event));
+  return Error(Code::kDeadlineExceeded,
+               fmt::format("{}: received {}, replayed {}, startup process waits for '{}'", what,
+                           state.receive_lsn ? ::multigres::consensus::LsnText(*state.receive_lsn) : "nothing",
+                           state.replay_lsn ? ::multigres::consensus::LsnText(*state.replay_lsn) : "nothing",
+                           state.startup_wait_event));
 }
 
 }  // namespace
@@ -96,7 +96,7 @@ Awaitable<Result<>> WaitForLsn(AdminSessions& sessions, Lsn target, Deadline dea
     if (!state->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
     if (state->replay_lsn && *state->replay_lsn >= target) co_return Result<>();
     if (deadline.Passed(sessions.clock().Now())) {
-      co_return std::unexpected(StillWaiting(consensus::LsnText(target) + " not replayed", *state));
+      co_return std::unexpected(StillWaiting(::multigres::consensus::LsnText(target) + " not replayed", *state));
     }
     co_await SleepFor(sessions.clock(), kReplayPoll);
   }

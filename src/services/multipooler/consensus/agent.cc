@@ -1,0 +1,291 @@
+#include "services/multipooler/consensus/agent.h"
+
+#include "common/consensus/lsn.h"
+#include "common/consensus/member.h"
+#include "common/consensus/position.h"
+#include "common/consensus/revocation.h"
+#include "common/consensus/routing_role.h"
+#include "common/consensus/rule_number.h"
+#include "services/multipooler/replication/standby_control.h"
+
+namespace multigres::pooler::consensus {
+
+namespace pb = ::clustermetadata;
+using multigres::consensus::CompareRules;
+using multigres::consensus::HighestRule;
+using multigres::consensus::HighestRuleNumber;
+using multigres::consensus::LsnText;
+using multigres::consensus::MemberText;
+using multigres::consensus::SameMember;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr Duration kLockWait = seconds(20);
+constexpr Duration kOperation = seconds(60);
+
+}  // namespace
+
+Agent::Agent(AgentOptions options, MemberState& state, Seams seams, Logger logger)
+    : options_(std::move(options)),
+      state_(state),
+      sessions_(seams.sessions),
+      process_(seams.process),
+      promises_(seams.promises),
+      action_lock_(seams.action_lock),
+      host_(seams.host),
+      logger_(std::move(logger)),
+      rules_(seams.sessions, MemberText(state.self)) {}
+
+Awaitable<Result<Mutex::Guard>> Agent::Lock(std::string purpose, Deadline deadline) {
+  co_return co_await action_lock_.Lock(clock(), deadline.Earlier(clock().After(kLockWait)), std::move(purpose));
+}
+
+Awaitable<Result<>> Agent::Observe(Deadline deadline) {
+  auto server = co_await replication::ReadServerState(sessions_, deadline);
+  if (!server) {
+    state_.server.reset();
+    sessions_.DropIdle();
+    co_return std::unexpected(std::move(server.error()));
+  }
+  state_.server = *server;
+  auto rules = co_await rules_.Read(server->in_recovery, deadline);
+  if (rules) {
+    *state_.position.mutable_position() = std::move(*rules);
+    state_.bootstrapped = true;
+  }
+  state_.position.set_lsn(server->lsn ? LsnText(*server->lsn) : "");
+  if (!rules) co_return std::unexpected(std::move(rules.error()));
+  co_return Result<>();
+}
+
+pb::ConsensusStatus Agent::Status() const {
+  pb::ConsensusStatus status;
+  *status.mutable_id() = state_.self;
+  if (const auto* revocation = promises_.revocation()) *status.mutable_term_revocation() = *revocation;
+  if (const auto* floor = promises_.recruit_floor()) *status.mutable_recruit_blocked_until() = *floor;
+  *status.mutable_current_position() = state_.position;
+  if (state_.recorded_primary) *status.mutable_replication_primary() = *state_.recorded_primary;
+  return status;
+}
+
+pb::AvailabilityStatus Agent::Availability() const {
+  pb::AvailabilityStatus status;
+  const std::int64_t term = state_.position.position().decision().rule_number().coordinator_term();
+  auto& leadership = *status.mutable_leadership_status();
+  if (LeadsByRule()) {
+    const bool resigning = state_.resigned_term != 0 && state_.resigned_term >= term;
+    leadership.set_leader_term(term);
+    leadership.set_signal(resigning ? pb::LEADERSHIP_SIGNAL_REQUESTING_DEMOTION : pb::LEADERSHIP_SIGNAL_ACTIVE);
+  }
+  status.mutable_cohort_eligibility_status()->set_signal(state_.eligible ? pb::COHORT_ELIGIBILITY_SIGNAL_ELIGIBLE
+                                                                         : pb::COHORT_ELIGIBILITY_SIGNAL_INELIGIBLE);
+  status.set_suspected_divergence(state_.suspected_divergence);
+  return status;
+}
+
+bool Agent::IsSelfRevoked() const {
+  return multigres::consensus::IsRuleRevoked(state_.position.position(), promises_.revocation());
+}
+
+bool Agent::LeadsByRule() const {
+  const pb::RulePosition& own = state_.position.position();
+  const pb::RulePosition* highest = &own;
+  if (state_.recorded_primary && CompareRules(state_.recorded_primary->position(), own) > 0) {
+    highest = &state_.recorded_primary->position();
+  }
+  const pb::ShardRule& rule = HighestRule(*highest);
+  return rule.has_leader_id() && SameMember(rule.leader_id(), state_.self);
+}
+
+bool Agent::IsWritableLeader() const {
+  if (!state_.server || state_.promoting || state_.suspected_divergence) return false;
+  const pb::RulePosition& own = state_.position.position();
+  const pb::RulePosition* known = state_.recorded_primary ? &state_.recorded_primary->position() : nullptr;
+  const auto role =
+      multigres::consensus::RoutingRole(state_.self, own, promises_.revocation(), known, !state_.server->in_recovery);
+  // The server may have come out of recovery without this process seeing its rule's acknowledgement.
+  return role == multigres::consensus::Role::kPrimary && state_.writes_admitted &&
+         state_.admitted_term == own.decision().rule_number().coordinator_term();
+}
+
+replication::PrimaryConninfo Agent::ConninfoTo(const pb::PoolerAddress& primary) const {
+  return {.host = primary.host(),
+          .port = primary.postgres_port(),
+          .user = options_.user,
+          .application_name = MemberText(state_.self),
+          .passfile = options_.passfile};
+}
+
+// --- Recruit
+
+Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocation, Deadline deadline) {
+  deadline = deadline.Earlier(clock().After(kOperation));
+  auto lock = co_await Lock("recruit", deadline);
+  if (!lock) co_return std::unexpected(std::move(lock.error()));
+  if (!state_.eligible) co_return Fail(Code::kFailedPrecondition, "this member is ineligible for the cohort");
+  auto observed = co_await Observe(deadline);
+  if (!observed) co_return Fail(std::move(observed), "own position");
+  const auto valid = [this, &revocation] {
+    return multigres::consensus::ValidateRevocation(state_.position, promises_.revocation(), promises_.recruit_floor(),
+                                                    revocation);
+  };
+  if (auto acceptable = valid(); !acceptable) co_return std::unexpected(std::move(acceptable.error()));
+
+  const std::string conninfo_before = state_.server->in_recovery ? state_.server->primary_conninfo : std::string();
+  auto stopped = co_await StopTakingPart(deadline);
+  if (stopped) stopped = co_await Observe(deadline);
+  if (stopped) stopped = valid();
+  if (stopped) {
+    stopped = promises_.StoreRevocation(multigres::consensus::MergePromise(promises_.revocation(), revocation));
+  }
+  if (!stopped) {
+    logger_.Warn("recruit refused", {{"term", revocation.revoked_below_term()}, {"error", stopped.error()}});
+    co_await RestoreConninfo(conninfo_before, deadline);
+    co_await host_.OnConsensusChanged();
+    co_return std::unexpected(std::move(stopped.error()));
+  }
+  logger_.Info("consensus.recruit", {{"outcome", "success"},
+                                     {"term", revocation.revoked_below_term()},
+                                     {"coordinator", MemberText(revocation.accepted_coordinator_id())},
+                                     {"lsn", state_.position.lsn()}});
+  co_await host_.OnConsensusChanged();
+  co_return Status();
+}
+
+Awaitable<Result<>> Agent::StopTakingPart(Deadline deadline) {
+  if (!state_.server->in_recovery) co_return co_await Demote(deadline);
+  co_return co_await replication::StopParticipation(sessions_, process_, deadline);
+}
+
+// A primary: no writer is left, everything it wrote is in its WAL, and it comes back in recovery.
+Awaitable<Result<>> Agent::Demote(Deadline deadline) {
+  logger_.Info("primary.demotion", {{"outcome", "started"}});
+  state_.resigned_term = state_.position.position().decision().rule_number().coordinator_term();
+  state_.writes_admitted = false;
+  co_await host_.DrainForDemotion();
+  // The start must not follow anybody by what is left of earlier times.
+  std::vector<replication::SettingChange> changes;
+  changes.push_back({"primary_conninfo", ""});
+  changes.push_back({"restore_command", ""});
+  auto changed = co_await replication::ChangeSettings(sessions_, std::move(changes), deadline);
+  if (!changed) co_return Fail(std::move(changed), "demotion");
+  state_.suspected_divergence = true;
+  auto restarted = co_await RestartAsStandby(true);
+  if (!restarted) co_return Fail(std::move(restarted), "demotion");
+  auto fenced = co_await replication::ApplySyncStandbys(sessions_, multigres::consensus::Fence(), deadline);
+  if (!fenced) co_return Fail(std::move(fenced), "demotion");
+  logger_.Info("primary.demotion", {{"outcome", "success"}});
+  co_return Result<>();
+}
+
+Awaitable<Result<>> Agent::RestartAsStandby(bool suspected_divergence) {
+  sessions_.DropIdle();
+  auto stopped = co_await process_.Stop(seconds(10));
+  if (stopped) stopped = co_await process_.StartAsStandby(suspected_divergence);
+  state_.server.reset();
+  co_await host_.OnServerRestarted();
+  co_return stopped;
+}
+
+Awaitable<void> Agent::RestoreConninfo(std::string conninfo, Deadline deadline) {
+  if (conninfo.empty()) co_return;
+  std::vector<replication::SettingChange> changes;
+  changes.push_back({"primary_conninfo", std::move(conninfo)});
+  auto restored = co_await replication::ChangeSettings(sessions_, std::move(changes), deadline);
+  if (!restored) logger_.Warn("primary_conninfo not restored", {{"error", restored.error()}});
+}
+
+Awaitable<Result<std::string>> Agent::ResignLeadership(Deadline deadline) {
+  deadline = deadline.Earlier(clock().After(kOperation));
+  auto lock = co_await Lock("resign leadership", deadline);
+  if (!lock) co_return std::unexpected(std::move(lock.error()));
+  auto observed = co_await Observe(deadline);
+  if (!observed) co_return Fail(std::move(observed), "own position");
+  if (!IsWritableLeader()) co_return Fail(Code::kFailedPrecondition, "this member is not the leader");
+  if (state_.server->connected_followers.empty()) {
+    co_return Fail(Code::kFailedPrecondition, "no follower is connected that could take over");
+  }
+  auto demoted = co_await Demote(deadline);
+  if (!demoted) co_return std::unexpected(std::move(demoted.error()));
+  // The shutdown's WAL reached the followers before the walsenders ended: nothing here is ahead of them.
+  state_.suspected_divergence = false;
+  observed = co_await Observe(deadline);
+  co_await host_.OnConsensusChanged();
+  if (!observed) co_return Fail(std::move(observed), "own position");
+  co_return state_.position.lsn();
+}
+
+// --- SetPrimary
+
+// True if it is worth following: not older than what is recorded.
+bool Agent::Record(const pb::ReplicationPrimary& primary) {
+  if (!state_.recorded_primary) {
+    state_.recorded_primary = primary;
+    return true;
+  }
+  const auto order = CompareRules(primary.position(), state_.recorded_primary->position());
+  if (order < 0) return false;
+  const bool was_ready = order == 0 && state_.recorded_primary->rewind_ready();
+  state_.recorded_primary = primary;
+  if (was_ready) state_.recorded_primary->set_rewind_ready(true);
+  return true;
+}
+
+Awaitable<Result<pb::ConsensusStatus>> Agent::SetPrimary(pb::ReplicationPrimary primary, Deadline deadline) {
+  const pb::ShardRule& rule = HighestRule(primary.position());
+  if (!SameMember(primary.primary().id(), rule.leader_id())) {
+    co_return Fail(Code::kInvalidArgument,
+                   fmt::format("primary {} is not the leader {} of rule {}", MemberText(primary.primary().id()),
+                               MemberText(rule.leader_id()), multigres::consensus::RuleNumberText(rule.rule_number())));
+  }
+  if (primary.primary().host().empty() || primary.primary().postgres_port() <= 0) {
+    co_return Fail(Code::kInvalidArgument, "the primary has no host or port");
+  }
+  if (SameMember(primary.primary().id(), state_.self)) {
+    co_return Fail(Code::kInvalidArgument, "a member can't be its own primary");
+  }
+  deadline = deadline.Earlier(clock().After(kOperation));
+  auto lock = co_await Lock("set primary", deadline);
+  if (!lock) co_return std::unexpected(std::move(lock.error()));
+  if (multigres::consensus::IsRuleRevoked(primary.position(), promises_.revocation())) co_return Status();
+  const bool newest = Record(primary);
+  auto observed = co_await Observe(deadline);
+  if (!observed && !state_.server) co_return Fail(std::move(observed), "PostgreSQL");
+  if (!newest || state_.replication_stopped) co_return Status();
+
+  Result<> followed;
+  if (CompareRules(primary.position(), state_.position.position()) > 0) {
+    followed = co_await FollowNewer(deadline);
+  } else if (state_.server->in_recovery && !state_.suspected_divergence && !LeadsByRule()) {
+    followed = co_await RepairConninfo(deadline);
+  }
+  co_await host_.OnConsensusChanged();
+  if (!followed) co_return std::unexpected(std::move(followed.error()));
+  co_return Status();
+}
+
+Awaitable<Result<>> Agent::FollowNewer(Deadline deadline) {
+  const pb::ShardRule& own = HighestRule(state_.position.position());
+  const bool led = own.has_leader_id() && SameMember(own.leader_id(), state_.self);
+  if (state_.server->in_recovery && !led && !state_.suspected_divergence) co_return co_await RepairConninfo(deadline);
+  if (!state_.suspected_divergence) {
+    logger_.Warn("divergence suspected", {{"in_recovery", state_.server->in_recovery}, {"led", led}});
+  }
+  state_.suspected_divergence = true;
+  state_.writes_admitted = false;
+  if (!state_.recorded_primary->rewind_ready()) {
+    co_return Fail(Code::kUnavailable, "own WAL may have diverged and the new leader is not ready for a rewind yet");
+  }
+  host_.WakeMonitor();
+  co_return Result<>();
+}
+
+Awaitable<Result<>> Agent::RepairConninfo(Deadline deadline) {
+  // What is followed must never be forgotten: on disk first.
+  auto stored = promises_.StoreFollowed(HighestRuleNumber(state_.recorded_primary->position()));
+  if (!stored) co_return stored;
+  co_return co_await replication::Follow(sessions_, ConninfoTo(state_.recorded_primary->primary()), deadline);
+}
+
+}  // namespace multigres::pooler::consensus

@@ -1,0 +1,124 @@
+// The pooler's part in consensus: Recruit, Promote, SetPrimary and changes of the rule (ha.md, sections 5 and 6).
+#pragma once
+
+#include <string>
+
+#include "common/consensus/transition.h"
+#include "consensusdata.pb.h"
+#include "multipoolermanagerdata.pb.h"
+#include "services/multipooler/consensus/member_state.h"
+#include "services/multipooler/consensus/promise_store.h"
+#include "services/multipooler/consensus/rule_store.h"
+#include "services/multipooler/replication/postgres_process.h"
+#include "services/multipooler/replication/settings.h"
+#include "tools/async/mutex.h"
+#include "tools/log/logger.h"
+
+namespace multigres::pooler::consensus {
+
+// What the agent asks of the rest of the pooler.
+class AgentHost {
+ public:
+  virtual ~AgentHost() = default;
+  // The primary is about to be demoted: publish DRAINING, drain, and give up what is left after the grace (at most 5
+  // s).
+  virtual Awaitable<void> DrainForDemotion() = 0;
+  // Something that the routing role or the status depends on has changed: publish it.
+  virtual Awaitable<void> OnConsensusChanged() = 0;
+  // The server was restarted or went away.
+  virtual Awaitable<void> OnServerRestarted() = 0;
+  // Divergence is suspected and the leader can be rewound against: the monitor shall look soon.
+  virtual void WakeMonitor() = 0;
+};
+
+struct AgentOptions {
+  std::string data_dir;
+  std::string pooler_dir;
+  std::string user;      // of replication and rewinds
+  std::string passfile;  // with that user's password
+};
+
+// One reactor. The mutating calls hold the pooler's action lock, which the monitor shares, and are bounded throughout,
+// so that a frozen PostgreSQL can't block a Recruit for good.
+class Agent {
+ public:
+  struct Seams {
+    replication::AdminSessions& sessions;
+    replication::PostgresProcess& process;
+    PromiseStore& promises;
+    Mutex& action_lock;
+    AgentHost& host;
+  };
+  Agent(AgentOptions options, MemberState& state, Seams seams, Logger logger);
+
+  using ConsensusStatus = ::clustermetadata::ConsensusStatus;
+  // FAILED_PRECONDITION with the reason; DEADLINE_EXCEEDED if replay stalls. Repeating an accepted one is safe.
+  Awaitable<Result<ConsensusStatus>> Recruit(::clustermetadata::TermRevocation revocation, Deadline deadline);
+  // FAILED_PRECONDITION (`must Recruit before Promote: ...`). Repeated in the same term after PostgreSQL has left
+  // recovery, it finishes the writes.
+  Awaitable<Result<ConsensusStatus>> Promote(::consensusdata::PromoteRequest request, Deadline deadline);
+  // INVALID_ARGUMENT; UNAVAILABLE while a rewind is needed that the leader isn't ready for. Repeats and reordering are
+  // fine.
+  Awaitable<Result<ConsensusStatus>> SetPrimary(::clustermetadata::ReplicationPrimary primary, Deadline deadline);
+  // FAILED_PRECONDITION, INVALID_ARGUMENT.
+  Awaitable<Result<::clustermetadata::PoolerPosition>> UpdateConsensusRule(
+      ::multipoolermanagerdata::UpdateConsensusRuleRequest request, Deadline deadline);
+  // The leader steps down: demoted as by a Recruit, back to serving reads. Returns the flush LSN.
+  Awaitable<Result<std::string>> ResignLeadership(Deadline deadline);
+
+  // --- for the monitor, with the action lock held
+  // Reads server and rules into the state. An error leaves `position` as it was and clears `server`.
+  Awaitable<Result<>> Observe(Deadline deadline);
+  // Brings a member whose WAL may have diverged back under its recorded leader: dry run, pg_rewind if needed, restart.
+  Awaitable<Result<>> Rejoin(Deadline deadline);
+  bool CanRejoin() const;
+  bool RewindWasInterrupted() const;
+  // The plain follower's connection to the recorded leader.
+  Awaitable<Result<>> RepairConninfo(Deadline deadline);
+  // Both (open proposal) or the decision's list, if it isn't in force.
+  Awaitable<Result<>> RepairSyncStandbys(Deadline deadline);
+  // After a promotion: CHECKPOINT (rewinds against us are sound then), settings of the standby that we were, UNLOGGED
+  // tables.
+  Awaitable<void> FinishPromotion();
+
+  // --- from memory
+  ConsensusStatus Status() const;
+  ::clustermetadata::AvailabilityStatus Availability() const;
+  // No promise forbids the own rules.
+  bool IsSelfRevoked() const;
+  // The highest rule that this member knows of, by its WAL or by SetPrimary, names it.
+  bool LeadsByRule() const;
+  // Out of recovery, named by the decision, unrevoked, and promoted by that rule: PRIMARY.
+  bool IsWritableLeader() const;
+  replication::PrimaryConninfo ConninfoTo(const ::clustermetadata::PoolerAddress& primary) const;
+
+ private:
+  Awaitable<Result<Mutex::Guard>> Lock(std::string purpose, Deadline deadline);
+  Awaitable<Result<>> StopTakingPart(Deadline deadline);
+  Awaitable<Result<>> Demote(Deadline deadline);
+  Awaitable<Result<>> RestartAsStandby(bool suspected_divergence);
+  Awaitable<void> RestoreConninfo(std::string conninfo, Deadline deadline);
+  bool Record(const ::clustermetadata::ReplicationPrimary& primary);
+  Awaitable<Result<>> FollowNewer(Deadline deadline);
+
+  Result<> CheckPromotable(const ::consensusdata::CoordinatorProposal& proposal) const;
+  Awaitable<Result<>> LeaveRecovery(const ::consensusdata::CoordinatorProposal& proposal, Deadline deadline);
+  Awaitable<Result<>> InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline);
+  Result<RuleWrite> CohortChange(const ::multipoolermanagerdata::UpdateConsensusRuleRequest& request);
+  Awaitable<Result<>> RewindAndRestart(Deadline deadline);
+
+  Clock& clock() { return sessions_.clock(); }
+  std::string RewindSentinel() const { return options_.pooler_dir + "/.multigres-rewind-in-progress"; }
+
+  const AgentOptions options_;
+  MemberState& state_;
+  replication::AdminSessions& sessions_;
+  replication::PostgresProcess& process_;
+  PromiseStore& promises_;
+  Mutex& action_lock_;
+  AgentHost& host_;
+  Logger logger_;
+  RuleStore rules_;
+};
+
+}  // namespace multigres::pooler::consensus

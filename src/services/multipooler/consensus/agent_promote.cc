@@ -1,0 +1,293 @@
+// The leader's half of the agent: promotion, and changes of the rule that it leads by.
+#include "common/consensus/durability.h"
+#include "common/consensus/member.h"
+#include "common/consensus/position.h"
+#include "common/consensus/revocation.h"
+#include "common/consensus/rule_number.h"
+#include "services/multipooler/consensus/agent.h"
+#include "services/multipooler/consensus/schema.h"
+#include "services/multipooler/replication/promotion.h"
+
+namespace multigres::pooler::consensus {
+
+namespace pb = ::clustermetadata;
+using multigres::consensus::HasProposal;
+using multigres::consensus::HighestRuleNumber;
+using multigres::consensus::MemberSet;
+using multigres::consensus::MemberText;
+using multigres::consensus::RuleNumberText;
+using multigres::consensus::SameMember;
+using multigres::consensus::SameNumber;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr Duration kPromotion = seconds(120);
+constexpr Duration kLeaveRecovery = seconds(30);
+
+Error NotPromotable(std::string why) {
+  return Error(Code::kFailedPrecondition, std::move(why));
+}
+
+// The position once `rule` is proposed beyond the decision of `from`.
+pb::RulePosition Proposed(const pb::RulePosition& from, const pb::ShardRule& rule) {
+  pb::RulePosition position;
+  *position.mutable_decision() = from.decision();
+  *position.mutable_proposal() = rule;
+  return position;
+}
+
+bool IsDecided(const pb::RulePosition& own, const pb::ShardRule& rule) {
+  return SameNumber(own.decision().rule_number(), rule.rule_number());
+}
+
+}  // namespace
+
+Result<> Agent::CheckPromotable(const ::consensusdata::CoordinatorProposal& proposal) const {
+  const pb::TermRevocation& revocation = proposal.term_revocation();
+  const pb::ShardRule& rule = proposal.proposed_transition().proposal();
+  const std::int64_t term = revocation.revoked_below_term();
+  if (!SameMember(proposal.proposal_leader().id(), state_.self) || !SameMember(rule.leader_id(), state_.self)) {
+    return Fail(Code::kInvalidArgument, "the proposal names another leader");
+  }
+  if (rule.rule_number().coordinator_term() != term) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("rule {} doesn't belong to term {}", RuleNumberText(rule.rule_number()), term));
+  }
+  const pb::TermRevocation* stored = promises_.revocation();
+  if (stored == nullptr || stored->revoked_below_term() != term) {
+    return std::unexpected(NotPromotable(fmt::format("must Recruit before Promote: promised term {}, proposed term {}",
+                                                     stored == nullptr ? 0 : stored->revoked_below_term(), term)));
+  }
+  // A proposal or decision of this very term is a promotion that began here before.
+  if (HighestRuleNumber(state_.position.position()).coordinator_term() == term) {
+    if (SameNumber(HighestRuleNumber(state_.position.position()), rule.rule_number())) return {};
+    return std::unexpected(NotPromotable(fmt::format(
+        "own rule {} is not the proposed one", multigres::consensus::RulePositionText(state_.position.position()))));
+  }
+  auto valid = multigres::consensus::ValidateRevocation(state_.position, stored, promises_.recruit_floor(), revocation);
+  if (!valid) return valid;
+  const pb::RulePosition& transition = proposal.proposed_transition();
+  if (!SameNumber(transition.decision().rule_number(), state_.position.position().decision().rule_number())) {
+    return std::unexpected(
+        NotPromotable(fmt::format("the proposal builds on decision {}, but the own one is {}",
+                                  RuleNumberText(transition.decision().rule_number()),
+                                  RuleNumberText(state_.position.position().decision().rule_number()))));
+  }
+  return multigres::consensus::CheckAchievable(rule.durability_policy(), MemberSet::Of(rule.cohort_members()));
+}
+
+Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRequest request, Deadline deadline) {
+  // Once recovery is left there is no way back: the caller's own deadline bounds only the way to the lock.
+  auto lock = co_await Lock("promote", deadline);
+  if (!lock) co_return std::unexpected(std::move(lock.error()));
+  deadline = clock().After(kPromotion);
+  const ::consensusdata::CoordinatorProposal& proposal = request.proposal();
+  const pb::ShardRule& rule = proposal.proposed_transition().proposal();
+  auto observed = co_await Observe(deadline);
+  if (!observed) co_return Fail(std::move(observed), "own position");
+  auto promotable = CheckPromotable(proposal);
+  if (!promotable) co_return std::unexpected(std::move(promotable.error()));
+
+  state_.promoting = true;
+  logger_.Info("primary.promotion", {{"outcome", "started"}, {"rule", RuleNumberText(rule.rule_number())}});
+  auto done = co_await LeaveRecovery(proposal, deadline);
+  if (done) {
+    RuleWrite write;
+    write.expected = state_.position.position();
+    write.rule = rule;
+    write.event_type = "promotion";
+    write.reason = request.reason().empty() ? "promotion" : request.reason();
+    write.accepted_members = MemberSet::Of(request.accepted_node_ids());
+    done = co_await InstallRule(std::move(write), proposal.skip_outgoing_quorum(), deadline);
+  }
+  state_.promoting = false;
+  if (!done) {
+    logger_.Error("primary.promotion", {{"outcome", "failed"}, {"error", done.error()}});
+    co_await host_.OnConsensusChanged();
+    co_return std::unexpected(std::move(done.error()));
+  }
+  state_.suspected_divergence = false;
+  state_.resigned_term = 0;
+  state_.writes_admitted = true;
+  state_.admitted_term = rule.rule_number().coordinator_term();
+  pb::ReplicationPrimary self;
+  *self.mutable_position() = state_.position.position();
+  *self.mutable_primary() = state_.address;
+  state_.recorded_primary = std::move(self);
+  (void)promises_.StoreFollowed(rule.rule_number());
+  logger_.Info("primary.promotion", {{"outcome", "success"}, {"rule", RuleNumberText(rule.rule_number())}});
+  co_await host_.OnConsensusChanged();
+  host_.WakeMonitor();
+  co_return Status();
+}
+
+Awaitable<Result<>> Agent::LeaveRecovery(const ::consensusdata::CoordinatorProposal& proposal, Deadline deadline) {
+  const pb::RulePosition& transition = proposal.proposed_transition();
+  auto standbys = proposal.skip_outgoing_quorum()
+                      ? multigres::consensus::IncomingSyncStandbys(transition.proposal())
+                      : multigres::consensus::BothSyncStandbys(transition.decision(), transition.proposal());
+  if (!standbys) co_return std::unexpected(std::move(standbys.error()));
+  // In force before the first commit is possible.
+  auto applied = co_await replication::ApplySyncStandbys(sessions_, *standbys, deadline);
+  if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
+  if (!state_.server->in_recovery) co_return Result<>();  // a retry
+  if (!state_.server->primary_conninfo.empty()) {
+    co_return std::unexpected(NotPromotable("must Recruit before Promote: primary_conninfo is set"));
+  }
+  co_await host_.OnConsensusChanged();
+  auto promoted =
+      co_await replication::PromoteServer(sessions_, options_.data_dir, proposal.term_revocation().revoked_below_term(),
+                                          deadline.Earlier(clock().After(kLeaveRecovery)));
+  if (!promoted) co_return Fail(std::move(promoted), "promotion");
+  co_return co_await Observe(deadline);
+}
+
+// Both rules' acknowledgement for the proposal and for the decision; the incoming rule's alone afterwards.
+Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline) {
+  const pb::ShardRule outgoing = write.expected.decision();
+  const pb::ShardRule rule = write.rule;
+  if (!IsDecided(write.expected, rule)) {
+    auto standbys = skip_outgoing ? multigres::consensus::IncomingSyncStandbys(rule)
+                                  : multigres::consensus::BothSyncStandbys(outgoing, rule);
+    if (!standbys) co_return std::unexpected(std::move(standbys.error()));
+    Result<multigres::consensus::AckRequirement> requirement = multigres::consensus::IncomingRequirement(rule);
+    if (!skip_outgoing) requirement = multigres::consensus::BothRequirement(outgoing, rule);
+    if (!requirement) co_return std::unexpected(std::move(requirement.error()));
+    write.standbys = *standbys;
+    write.requirement = *requirement;
+    if (state_.server->synchronous_standby_names != standbys->Text()) {
+      auto applied = co_await replication::ApplySyncStandbys(sessions_, *standbys, deadline);
+      if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
+    }
+    auto proposed = co_await rules_.WriteProposal(write, deadline);
+    if (!proposed) co_return proposed;
+    *state_.position.mutable_position() = Proposed(write.expected, rule);
+    write.expected = state_.position.position();
+    auto decided = co_await rules_.MarkDecision(std::move(write), deadline);
+    if (!decided) co_return decided;
+    pb::RulePosition position;
+    *position.mutable_decision() = rule;
+    *state_.position.mutable_position() = std::move(position);
+  }
+  auto incoming = multigres::consensus::IncomingSyncStandbys(rule);
+  if (!incoming) co_return std::unexpected(std::move(incoming.error()));
+  auto applied = co_await replication::ApplySyncStandbys(sessions_, *incoming, deadline);
+  if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
+  co_return co_await Observe(deadline);
+}
+
+Awaitable<void> Agent::FinishPromotion() {
+  const Deadline deadline = clock().After(seconds(120));
+  auto checkpoint = co_await sessions_.Query("CHECKPOINT", deadline);
+  if (!checkpoint) logger_.Warn("no checkpoint after promotion", {{"error", checkpoint.error()}});
+  std::vector<replication::SettingChange> changes;
+  changes.push_back({"primary_conninfo", ""});
+  changes.push_back({"restore_command", ""});
+  auto cleared = co_await replication::ChangeSettings(sessions_, std::move(changes), deadline);
+  if (!cleared) logger_.Warn("standby settings not cleared", {{"error", cleared.error()}});
+  auto recreated = co_await RecreateUnlogged(sessions_, deadline);
+  if (!recreated) logger_.Warn("unlogged tables not recreated", {{"error", recreated.error()}});
+}
+
+Awaitable<Result<>> Agent::RepairSyncStandbys(Deadline deadline) {
+  auto wanted = multigres::consensus::SyncStandbysFor(state_.position.position(), MemberText(state_.self));
+  if (!wanted) co_return std::unexpected(std::move(wanted.error()));
+  if (state_.server->synchronous_standby_names == wanted->Text() && state_.server->synchronous_commit == "on") {
+    co_return Result<>();
+  }
+  logger_.Warn("synchronous standbys repaired",
+               {{"was", state_.server->synchronous_standby_names}, {"now", wanted->Text()}});
+  co_return co_await replication::ApplySyncStandbys(sessions_, std::move(*wanted), deadline);
+}
+
+// --- UpdateConsensusRule
+
+Result<RuleWrite> Agent::CohortChange(const ::multipoolermanagerdata::UpdateConsensusRuleRequest& request) {
+  using ::multipoolermanagerdata::RULE_OPERATION_ADVANCE;
+  using ::multipoolermanagerdata::RULE_OPERATION_COHORT_ADD;
+  using ::multipoolermanagerdata::RULE_OPERATION_COHORT_REMOVE;
+  const pb::ShardRule& current = state_.position.position().decision();
+  MemberSet cohort = MemberSet::Of(current.cohort_members());
+  RuleWrite write;
+  for (const pb::ID& id : request.standby_ids()) {
+    auto member = multigres::consensus::CheckedMemberText(id);
+    if (!member) return std::unexpected(std::move(member.error()));
+    if (request.operation() == RULE_OPERATION_COHORT_ADD) cohort.Insert(*member);
+    if (request.operation() != RULE_OPERATION_COHORT_REMOVE) continue;
+    if (SameMember(id, current.leader_id())) return Fail(Code::kInvalidArgument, "the leader can't be removed");
+    cohort.Erase(*member);
+  }
+  switch (request.operation()) {
+    case RULE_OPERATION_COHORT_ADD:
+      write.operation = "add";
+      break;
+    case RULE_OPERATION_COHORT_REMOVE:
+      write.operation = "remove";
+      break;
+    case RULE_OPERATION_ADVANCE:
+      write.operation = "advance";
+      break;
+    default:
+      return Fail(Code::kInvalidArgument, "unknown rule operation");
+  }
+  auto achievable = multigres::consensus::CheckAchievable(current.durability_policy(), cohort);
+  if (!achievable) return std::unexpected(std::move(achievable.error()));
+  write.expected = state_.position.position();
+  write.rule = current;
+  write.rule.clear_cohort_members();
+  for (const std::string& member : cohort) {
+    auto id = multigres::consensus::ParseMember(member);
+    if (!id) return std::unexpected(std::move(id.error()));
+    *write.rule.add_cohort_members() = *id;
+  }
+  *write.rule.mutable_rule_number() = multigres::consensus::MakeRuleNumber(current.rule_number().coordinator_term(),
+                                                                           current.rule_number().leader_subterm() + 1);
+  *write.rule.mutable_coordinator_id() = request.coordinator_id();
+  const auto now = std::chrono::floor<std::chrono::microseconds>(clock().WallNow().time_since_epoch());
+  write.rule.mutable_creation_time()->set_seconds(now.count() / 1000000);
+  write.rule.mutable_creation_time()->set_nanos(static_cast<std::int32_t>(now.count() % 1000000) * 1000);
+  write.event_type = "replication_config";
+  write.reason = write.operation;
+  return write;
+}
+
+Awaitable<Result<pb::PoolerPosition>> Agent::UpdateConsensusRule(
+    ::multipoolermanagerdata::UpdateConsensusRuleRequest request, Deadline deadline) {
+  auto lock = co_await Lock("update rule", deadline);
+  if (!lock) co_return std::unexpected(std::move(lock.error()));
+  deadline = clock().After(seconds(60));
+  auto observed = co_await Observe(deadline);
+  if (!observed) co_return Fail(std::move(observed), "own position");
+  const pb::RulePosition& own = state_.position.position();
+  if (state_.server->in_recovery) co_return std::unexpected(NotPromotable("this member's PostgreSQL is not a primary"));
+  if (HasProposal(own)) {
+    co_return std::unexpected(NotPromotable("undecided proposal " + RuleNumberText(own.proposal().rule_number())));
+  }
+  if (own.decision().cohort_members().empty()) {
+    co_return std::unexpected(NotPromotable("empty cohort -- shard bootstrap needed"));
+  }
+  if (!IsWritableLeader()) {
+    co_return std::unexpected(
+        NotPromotable("this member doesn't lead by rule " + RuleNumberText(own.decision().rule_number())));
+  }
+  if (!SameNumber(own.decision().rule_number(), request.expected_outgoing_rule())) {
+    co_return std::unexpected(NotPromotable(fmt::format("rule conflict: current rule is {}, expected {}",
+                                                        RuleNumberText(own.decision().rule_number()),
+                                                        RuleNumberText(request.expected_outgoing_rule()))));
+  }
+  auto write = CohortChange(request);
+  if (!write) co_return std::unexpected(std::move(write.error()));
+  const bool same_cohort =
+      MemberSet::Of(write->rule.cohort_members()) == MemberSet::Of(own.decision().cohort_members());
+  if (same_cohort && request.operation() != ::multipoolermanagerdata::RULE_OPERATION_ADVANCE) co_return state_.position;
+  auto installed = co_await InstallRule(std::move(*write), false, deadline);
+  if (installed && state_.recorded_primary) {
+    *state_.recorded_primary->mutable_position() = state_.position.position();
+  }
+  co_await host_.OnConsensusChanged();
+  if (!installed) co_return std::unexpected(std::move(installed.error()));
+  co_return state_.position;
+}
+
+}  // namespace multigres::pooler::consensus

@@ -1,0 +1,95 @@
+// The way back of a member whose WAL may have left the shard's history (ha.md, section 8.3).
+#include "common/consensus/member.h"
+#include "common/consensus/position.h"
+#include "common/consensus/revocation.h"
+#include "services/multipooler/consensus/agent.h"
+#include "services/multipooler/replication/auto_conf.h"
+#include "services/multipooler/replication/promotion.h"
+#include "services/multipooler/replication/standby_control.h"
+#include "tools/fs/file.h"
+
+namespace multigres::pooler::consensus {
+
+using multigres::consensus::MemberText;
+using multigres::consensus::SameMember;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr std::string_view kDiverged = "servers diverged at";
+
+}  // namespace
+
+bool Agent::RewindWasInterrupted() const {
+  return fs::Exists(RewindSentinel());
+}
+
+bool Agent::CanRejoin() const {
+  if (!state_.recorded_primary || !state_.recorded_primary->rewind_ready()) return false;
+  const auto& primary = *state_.recorded_primary;
+  return !SameMember(primary.primary().id(), state_.self) &&
+         !multigres::consensus::IsRuleRevoked(primary.position(), promises_.revocation());
+}
+
+Awaitable<Result<>> Agent::Rejoin(Deadline deadline) {
+  if (!CanRejoin()) co_return Fail(Code::kFailedPrecondition, "no leader is known that could be rejoined");
+  logger_.Info("rejoining", {{"leader", MemberText(state_.recorded_primary->primary().id())}});
+  auto observed = co_await Observe(deadline);
+  if (observed && state_.server->in_recovery) {
+    auto stopped = co_await replication::StopReceiver(sessions_, deadline.Earlier(clock().After(seconds(10))));
+    if (stopped) stopped = co_await replication::WaitForReplay(sessions_, deadline.Earlier(clock().After(seconds(30))));
+    if (!stopped) logger_.Warn("standby not at rest before its rewind", {{"error", stopped.error()}});
+    observed = co_await Observe(deadline);
+  }
+  // What this member may have acknowledged it must hold again before it votes. A floor only ever rises.
+  auto floor =
+      promises_.StoreRecruitFloor(multigres::consensus::RaiseFloor(state_.position, promises_.recruit_floor()));
+  if (!floor) co_return Fail(std::move(floor), "recruit floor");
+  co_return co_await RewindAndRestart(deadline);
+}
+
+Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
+  const auto& primary = state_.recorded_primary->primary();
+  sessions_.DropIdle();
+  auto stopped = co_await process_.Stop(seconds(10));
+  state_.server.reset();
+  if (!stopped) co_return Fail(std::move(stopped), "rewind");
+  replication::PostgresProcess::RewindSource source;
+  source.host = primary.host();
+  source.port = static_cast<std::uint16_t>(primary.postgres_port());
+  source.application_name = MemberText(state_.self);
+  auto dry_run = co_await process_.Rewind(source, true);
+  if (!dry_run) co_return Fail(std::move(dry_run), "rewind, dry run");
+  if (RewindWasInterrupted() || dry_run->find(kDiverged) != std::string::npos) {
+    // From here to the end of pg_rewind the data directory is neither the old nor the new one.
+    auto marked = fs::WriteFileAtomic(RewindSentinel(), "", 0600);
+    if (!marked) co_return Fail(std::move(marked), "rewind");
+    auto rewound = co_await process_.Rewind(source, false);
+    if (!rewound) co_return Fail(std::move(rewound), "rewind");
+    logger_.Info("rewound", {{"leader", MemberText(primary.id())}});
+  }
+  std::vector<replication::AutoConfChange> changes;
+  changes.push_back({.name = "restore_command", .remove = true, .value = {}});
+  changes.push_back({.name = "synchronous_standby_names", .remove = true, .value = {}});
+  changes.push_back({.name = "primary_conninfo", .remove = false, .value = ConninfoTo(primary).Text()});
+  auto prepared = replication::EditAutoConf(options_.data_dir, changes);
+  if (prepared) prepared = replication::TimelineReservation::RemoveLeftovers(options_.data_dir);
+  if (prepared) {
+    prepared = promises_.StoreFollowed(multigres::consensus::HighestRuleNumber(state_.recorded_primary->position()));
+  }
+  if (!prepared) co_return Fail(std::move(prepared), "rewind");
+  auto started = co_await process_.StartAsStandby(false);
+  if (!started) co_return Fail(std::move(started), "start after a rewind");
+  co_await host_.OnServerRestarted();
+  auto observed = co_await Observe(deadline);
+  if (!observed && !state_.server) co_return Fail(std::move(observed), "start after a rewind");
+  if (!state_.server->in_recovery) co_return Fail(Code::kInternal, "PostgreSQL came out of a rewind as a primary");
+  state_.suspected_divergence = false;
+  auto removed = fs::RemoveFile(RewindSentinel());
+  if (removed && *removed) (void)fs::SyncDirectory(options_.pooler_dir);
+  co_await host_.OnConsensusChanged();
+  if (!removed) co_return std::unexpected(std::move(removed.error()));
+  co_return Result<>();
+}
+
+}  // namespace multigres::pooler::consensus
