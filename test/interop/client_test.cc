@@ -352,6 +352,20 @@ TEST_P(Client, MetadataBeyondTheLimitFailsItsCallOnly) {
   });
 }
 
+// nghttp2 can't take a header of more than 64 KiB and ends the connection: the next call has a new one.
+TEST_P(Client, OutlivesAHeaderThatItCannotTake) {
+  if (GetParam() == "Own") GTEST_SKIP() << "our server does not send such a header";
+  RunWithPeer([](rpc::Channel& channel) -> Awaitable<void> {
+    InteropClient client(channel);
+    Request request;
+    request.mutable_failure()->set_code(9);
+    request.mutable_failure()->set_details(std::string(60'000, 'd'));  // 80 000 in base64
+    const auto failed = co_await client.Unary(request, Within(channel));
+    EXPECT_FALSE(failed.has_value());
+    Ok(co_await client.Unary(Request(), Within(channel)));
+  });
+}
+
 // The payload that makes a message of `bytes`: one tag byte and a length of four bytes precede it.
 std::string PayloadOfMessage(std::size_t bytes) {
   return std::string(bytes - 5, 'p');

@@ -209,6 +209,18 @@ TEST_F(Server, DetailsBeyondTheLimitFailTheirCallOnly) {
   EXPECT_TRUE(end.ok()) << "the connection did not survive: " << Text(end);
 }
 
+// nghttp2 can't take a header of more than 64 KiB and ends the connection: the next call has a new one.
+TEST_F(Server, OutlivesAHeaderThatItCannotTake) {
+  const auto large = Context();
+  large->AddMetadata("x-large", std::string(70'000, 'v'));
+  Response response;
+  EXPECT_FALSE(stub_->Unary(large.get(), Request(), &response).ok());
+  const auto context = Context();
+  context->set_wait_for_ready(true);
+  const grpc::Status next = stub_->Unary(context.get(), Request(), &response);
+  EXPECT_TRUE(next.ok()) << Text(next);
+}
+
 TEST_F(Server, MessagesOf16MiBPassBothWays) {
   Request request;
   request.set_payload(std::string(rpc::kMaxMessageBytes - 5, 'p'));
