@@ -6,6 +6,7 @@
 #include "common/servenv/program.h"
 #include "common/topoclient/names.h"
 #include "common/topoclient/store.h"
+#include "services/multiorch/metrics.h"
 #include "services/multiorch/service.h"
 
 namespace multigres::orch {
@@ -67,6 +68,7 @@ class OrchProgram final : public servenv::Program {
     service_ = std::make_unique<Service>(config_, std::move(*targets), Self(), env.reactor(), *store_, env.random(),
                                          env.logger(), ChannelOptions());
     env.grpc().Register(service_->grpc());
+    observers_ = ObserveOrch(env.metrics(), service_->engine(), service_->board());
     co_return Result<>{};
   }
 
@@ -83,6 +85,7 @@ class OrchProgram final : public servenv::Program {
   Awaitable<Result<>> CheckReady() override { co_return co_await service_->CheckReady(); }
 
   Awaitable<void> OnClose() override {
+    observers_.clear();
     if (service_ != nullptr) co_await service_->Stop();
     if (store_ != nullptr) co_await store_->Close();
   }
@@ -122,6 +125,7 @@ class OrchProgram final : public servenv::Program {
   servenv::Environment* env_ = nullptr;
   std::unique_ptr<topo::Store> store_;
   std::unique_ptr<Service> service_;
+  std::vector<Metrics::Observer> observers_;
 };
 
 }  // namespace

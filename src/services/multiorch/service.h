@@ -38,7 +38,8 @@ class Service final : private topo::PoolerCache::Listener {
   std::vector<servenv::StatusTable> StatusTables() const;
 
   OrchService& grpc() { return grpc_; }
-  Engine& engine() { return engine_; }
+  const Engine& engine() const { return engine_; }
+  const HealthBoard& board() const { return board_; }
 
  private:
   void OnUpsert(const topo::PoolerCache::Entry& entry) override;

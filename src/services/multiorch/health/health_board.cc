@@ -53,6 +53,9 @@ void HealthBoard::SetStatus(const std::string& member, ::multipoolermanagerdata:
   PoolerView& pooler = at->second;
   pooler.last_heard = clock_.Now();
   if (status.status().postgres_ready()) pooler.last_ready = pooler.last_heard;
+  const bool withheld = status.status().pooler_type() == ::clustermetadata::REPLICA &&
+                        status.status().postgres_status() == ::multipoolermanagerdata::POSTGRES_STATUS_PRIMARY;
+  if (!withheld || !pooler.last_not_withheld) pooler.last_not_withheld = pooler.last_heard;
   pooler.captured_at = captured_at;
   pooler.status = std::make_shared<const ::multipoolermanagerdata::StatusResponse>(std::move(status));
   changed_.Set();

@@ -28,6 +28,8 @@ struct PoolerView {
   bool stream_connected = false;
   std::optional<TimePoint> last_heard;  // the last snapshot or answer
   std::optional<TimePoint> last_ready;  // the last one that said postgres_ready
+  // The last one that didn't say PoolerType REPLICA while PostgreSQL runs as a primary: since then it admits no writes.
+  std::optional<TimePoint> last_not_withheld;
   std::optional<WallTime> captured_at;  // of the last snapshot, by the pooler's clock
   // The last status; null if there was never one.
   std::shared_ptr<const ::multipoolermanagerdata::StatusResponse> status;

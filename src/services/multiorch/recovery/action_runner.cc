@@ -36,7 +36,7 @@ ActionRunner::ActionRunner(::clustermetadata::ID self, Executor executor, Clock&
       options_(options),
       polls_(std::move(executor)) {}
 
-Awaitable<void> ActionRunner::Run(std::string shard, Problem problem) {
+Awaitable<Result<>> ActionRunner::Run(std::string shard, Problem problem) {
   const bool appoints = problem.action == ActionKind::kAppointLeader;
   co_await Refresh(shard, appoints ? options_.leader_poll_timeout : options_.poll_timeout);
   const std::vector<Problem> chosen = Decide(Analyse(watch_.View(shard), watch_.Now(), self_, thresholds_));
@@ -47,7 +47,7 @@ Awaitable<void> ActionRunner::Run(std::string shard, Problem problem) {
                                       {"problem", CodeText(problem.code)},
                                       {"pooler", problem.member},
                                       {"reason", "gone on fresh data"}});
-    co_return;
+    co_return Result<>{};
   }
   logger_.Info("recovery started", {{"shard", shard},
                                     {"problem", CodeText(still->code)},
@@ -55,6 +55,8 @@ Awaitable<void> ActionRunner::Run(std::string shard, Problem problem) {
                                     {"action", ActionText(problem.action)},
                                     {"description", still->description}});
   auto result = co_await Perform(shard, *still);
+  Outcomes& outcomes = outcomes_[problem.action];
+  ++(result ? outcomes.succeeded : outcomes.failed);
   if (result) {
     logger_.Info("recovery done",
                  {{"shard", shard}, {"action", ActionText(problem.action)}, {"pooler", problem.member}});
@@ -64,6 +66,7 @@ Awaitable<void> ActionRunner::Run(std::string shard, Problem problem) {
                                      {"pooler", problem.member},
                                      {"error", result.error()}});
   }
+  co_return result;
 }
 
 struct ActionRunner::PollRound {

@@ -1,6 +1,7 @@
 // Carries out one action: looks again on fresh data first, and does nothing if its problem is gone.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "services/multiorch/consensus/coordinator.h"
@@ -30,14 +31,22 @@ class ActionRunner {
                PoolerClients& clients, ShardTopology& topology, Coordinator& coordinator, const Thresholds& thresholds,
                ActionOptions options = {});
 
-  // Logs its own outcome. Returns after the action's timeout at the latest.
-  Awaitable<void> Run(std::string shard, Problem problem);
+  // Logs and counts its own outcome. Returns after the action's timeout at the latest. A problem that is gone is a
+  // success.
+  Awaitable<Result<>> Run(std::string shard, Problem problem);
   // Asks every pooler of the shard for its status, at once.
   Awaitable<void> Refresh(std::string shard, Duration leader_timeout);
   // Ends polls in progress. Await before destruction.
   Awaitable<void> Stop() { return polls_.CancelAndJoin(); }
   // Everybody of the shard, as the coordinator wants them.
   std::vector<Participant> Participants(const std::string& shard);
+
+  // How often each action was carried out, by success, since the start.
+  struct Outcomes {
+    std::uint64_t succeeded = 0;
+    std::uint64_t failed = 0;
+  };
+  const std::map<ActionKind, Outcomes>& outcomes() const { return outcomes_; }
 
  private:
   Awaitable<Result<>> Perform(std::string shard, Problem problem);
@@ -60,6 +69,7 @@ class ActionRunner {
   Coordinator& coordinator_;
   const Thresholds& thresholds_;
   ActionOptions options_;
+  std::map<ActionKind, Outcomes> outcomes_;
   TaskGroup polls_;
 };
 

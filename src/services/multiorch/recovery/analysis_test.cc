@@ -165,6 +165,12 @@ TEST(Analyse, ALeaderThatCannotLeadIsReplaced) {
          shard.Status("z1_a").mutable_status()->set_postgres_running(false);
        },
        "LeaderUnhealthy->AppointLeader"},
+      {"it withholds its writes",
+       [](Shard& shard) {
+         shard.Status("z1_a").mutable_status()->set_pooler_type(::clustermetadata::REPLICA);
+         shard.Pooler("z1_a").last_not_withheld = kStart - 11s;
+       },
+       "LeaderUnhealthy->AppointLeader"},
       {"its PostgreSQL came up as a standby", [](Shard& shard) { shard.Recover("z1_a"); },
        "LeaderUnhealthy->AppointLeader"},
       {"it is gone, and nobody streams from it",

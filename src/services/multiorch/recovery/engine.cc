@@ -4,6 +4,8 @@ namespace multigres::orch {
 namespace {
 
 constexpr Duration kPolicyTimeout = std::chrono::seconds(5);
+constexpr Duration kRetryBase = std::chrono::milliseconds(250);
+constexpr Duration kRetryMax = std::chrono::seconds(4);
 
 bool IsAppointment(const Problem& problem) {
   return problem.action == ActionKind::kAppointLeader;
@@ -101,6 +103,15 @@ void Engine::Remember(const std::string& shard, const ShardView& view, std::vect
     }
     now.push_back({std::move(problem), view.key, detected_at});
   }
+  for (const DetectedProblem& before : known) {
+    const bool stays = std::ranges::any_of(
+        now, [&](const DetectedProblem& detected) { return SameProblem(detected.problem, before.problem); });
+    if (stays) continue;
+    logger_.Info("problem gone", {{"shard", shard},
+                                  {"problem", CodeText(before.problem.code)},
+                                  {"pooler", before.problem.member},
+                                  {"lasted", clock_.WallNow() - before.detected_at}});
+  }
   known = std::move(now);
 }
 
@@ -115,6 +126,7 @@ bool Engine::GracePassed(const std::string& shard, const std::vector<Problem>& p
 
 void Engine::StartAction(const std::string& shard, const Problem& problem) {
   std::string key = problem.IsShardWide() ? shard : shard + " " + problem.member;
+  if (auto failed = failures_.find(key); failed != failures_.end() && clock_.Now() < failed->second.retry_at) return;
   if (acting_.contains(shard) || !acting_.insert(key).second) return;
   tasks_.Spawn("act", Act(std::move(key), shard, problem));
 }
@@ -128,7 +140,14 @@ Awaitable<void> Engine::Act(std::string key, std::string shard, Problem problem)
       engine.idle_.Pulse();
     }
   } done{*this, key};
-  co_await runner_.Run(std::move(shard), std::move(problem));
+  auto result = co_await runner_.Run(std::move(shard), std::move(problem));
+  if (result) {
+    failures_.erase(key);
+    co_return;
+  }
+  Failures& failures = failures_[key];
+  failures.count = std::min(failures.count + 1, 5);
+  failures.retry_at = clock_.Now() + std::min(kRetryMax, kRetryBase * (1 << failures.count));
 }
 
 Awaitable<void> Engine::FetchPolicy(std::string database) {
@@ -168,6 +187,7 @@ Awaitable<Result<std::vector<std::string>>> Engine::TriggerNow(int cycles) {
     for (const std::string& shard : watch_.board().ShardNames()) {
       co_await runner_.Refresh(shard, Reconciler::kCallTimeout);
     }
+    failures_.clear();
     Cycle();
     graces_.Expire();
     Cycle();

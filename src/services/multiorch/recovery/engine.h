@@ -40,6 +40,8 @@ class Engine {
   // As of the last cycle, of one shard ("db/tg/shard"), or of all ("").
   std::vector<DetectedProblem> Problems(const std::string& shard = "") const;
 
+  const std::map<ActionKind, ActionRunner::Outcomes>& outcomes() const { return runner_.outcomes(); }
+
   bool enabled() const { return enabled_; }
   void Enable() { enabled_ = true; }
   // Starts nothing new, and waits for what is running: false if the deadline came first.
@@ -75,8 +77,14 @@ class Engine {
   Reconciler reconciler_;
   bool enabled_ = true;
   std::map<std::string, std::vector<DetectedProblem>> problems_;  // by shard
-  std::set<std::string> acting_;                                  // shards, and "shard member"
-  std::set<std::string> fetching_;                                // databases
+  std::set<std::string> acting_;                                  // keys: shards, and "shard member"
+  // What failed is tried again later and later, so that a hopeless action neither floods the log nor the poolers.
+  struct Failures {
+    int count = 0;
+    TimePoint retry_at;
+  };
+  std::map<std::string, Failures> failures_;  // by key
+  std::set<std::string> fetching_;            // databases
   Event idle_;
   TaskGroup tasks_;
 };

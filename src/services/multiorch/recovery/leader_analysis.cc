@@ -55,6 +55,11 @@ std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const Pooler
                    fmt::format("leader {}: promotion under rule {} was never decided", leader.member,
                                consensus::RuleNumberText(input.facts.rule().rule_number()))};
   }
+  if (postgres.pooler_type() == ::clustermetadata::REPLICA && leader.last_not_withheld &&
+      input.now.steady - *leader.last_not_withheld > input.thresholds.promotion) {
+    return Problem{ProblemCode::kLeaderUnhealthy, ActionKind::kAppointLeader, "",
+                   fmt::format("leader {} runs as primary, but admits no writes", leader.member)};
+  }
   return std::nullopt;
 }
 

@@ -1,0 +1,14 @@
+// The metrics of one multiorch, read when they are asked for.
+#pragma once
+
+#include <vector>
+
+#include "services/multiorch/recovery/engine.h"
+#include "tools/metrics/metrics.h"
+
+namespace multigres::orch {
+
+// Drop the handles before engine and board.
+std::vector<Metrics::Observer> ObserveOrch(Metrics& metrics, const Engine& engine, const HealthBoard& board);
+
+}  // namespace multigres::orch

@@ -1,0 +1,232 @@
+#include "services/multiorch/service.h"
+
+#include <gtest/gtest.h>
+
+#include "common/consensus/position.h"
+#include "common/consensus/wall_time.h"
+#include "common/rpc/server.h"
+#include "common/topoclient/cells.h"
+#include "common/topoclient/components.h"
+#include "common/topoclient/memorytopo/memory_topo.h"
+#include "consensusdata.pb.h"
+#include "consensusservice.rpc.h"
+#include "multiorchservice.pb.h"
+#include "multipoolermanagerservice.rpc.h"
+#include "services/multiorch/health/memory_shard.h"
+
+namespace multigres::orch {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLimit = 20s;
+
+// A pooler of a MemoryShard behind real gRPC.
+class PoolerServer final : public ::multipoolermanager::rpc::MultiPoolerManager,
+                           public ::consensus::rpc::MultiPoolerConsensus {
+ public:
+  PoolerServer(MemoryShard& shard, Clock& clock, std::string member)
+      : board_(clock), access_(shard, board_), client_(access_.Find(member)) {}
+
+  Awaitable<Result<::multipoolermanagerdata::StatusResponse>> Status(
+      rpc::ServerContext& context, const ::multipoolermanagerdata::StatusRequest& /*request*/) override {
+    co_return co_await client_->Status(context.deadline());
+  }
+  Awaitable<Result<>> ManagerHealthStream(
+      rpc::ServerContext& context,
+      rpc::ServerStream<::multipoolermanagerdata::ManagerHealthStreamClientMessage,
+                        ::multipoolermanagerdata::ManagerHealthStreamResponse>& stream) override {
+    ::multipoolermanagerdata::ManagerHealthStreamClientMessage start;
+    auto read = co_await stream.Read(start);
+    if (!read || !*read) co_return Fail(Code::kInvalidArgument, "no start");
+    Clock& clock = context.reactor().clock();
+    while (!context.cancel().IsCancelled()) {
+      auto status = co_await client_->Status(Deadline());
+      if (!status) co_return std::unexpected(std::move(status.error()));
+      ::multipoolermanagerdata::ManagerHealthStreamResponse response;
+      *response.mutable_snapshot()->mutable_status() = std::move(*status);
+      *response.mutable_snapshot()->mutable_captured_at() = consensus::ToTimestamp(clock.WallNow());
+      auto written = co_await stream.Write(response);
+      if (!written) co_return written;
+      co_await SleepFor(clock, 50ms);
+    }
+    co_return Result<>{};
+  }
+  Awaitable<Result<::consensusdata::RecruitResponse>> Recruit(rpc::ServerContext& context,
+                                                              const ::consensusdata::RecruitRequest& request) override {
+    co_return co_await client_->Recruit(request, context.deadline());
+  }
+  Awaitable<Result<::consensusdata::PromoteResponse>> Promote(rpc::ServerContext& context,
+                                                              const ::consensusdata::PromoteRequest& request) override {
+    co_return co_await client_->Promote(request, context.deadline());
+  }
+  Awaitable<Result<::consensusdata::SetPrimaryResponse>> SetPrimary(
+      rpc::ServerContext& context, const ::consensusdata::SetPrimaryRequest& request) override {
+    co_return co_await client_->SetPrimary(request, context.deadline());
+  }
+  Awaitable<Result<::multipoolermanagerdata::UpdateConsensusRuleResponse>> UpdateConsensusRule(
+      rpc::ServerContext& context, const ::multipoolermanagerdata::UpdateConsensusRuleRequest& request) override {
+    co_return co_await client_->UpdateConsensusRule(request, context.deadline());
+  }
+
+ private:
+  HealthBoard board_;
+  MemoryShard::Access access_;
+  std::shared_ptr<PoolerClient> client_;
+};
+
+// Three poolers by gRPC on loopback, a topology in memory, and one multiorch, on one reactor.
+class World {
+ public:
+  explicit World(Reactor& reactor)
+      : reactor_(reactor),
+        topo_(reactor.clock()),
+        random_(SeededRandom(1)),
+        shard(reactor.executor(), reactor.clock(), {"zone1_a", "zone2_b", "zone3_c"}),
+        pump_(reactor.executor()) {
+    config.engine.cycle_interval = 50ms;
+    config.engine.graces = {.base = 200ms, .max_jitter = 100ms};
+    config.cell = "zone1";
+    config.service_id = "orch";
+  }
+
+  Awaitable<void> SetUp() {
+    store = *topo::Store::Create(reactor_, topo_.NewBackend(), *random_, Logger(),
+                                 {.global_addresses = {"memory"}, .global_root = "/global"});
+    clustermetadata::Database database;
+    database.set_name("postgres");
+    *database.mutable_bootstrap_durability_policy() = consensus::AtLeast(2);
+    EXPECT_TRUE(co_await topo::CreateDatabase(*store, {}, database));
+    for (const std::string& member : shard.members()) co_await StartPooler(member);
+    pump_.Spawn("pump", Pump());
+    clustermetadata::MultiOrch record;
+    record.mutable_id()->set_component(clustermetadata::ID::MULTIORCH);
+    record.mutable_id()->set_cell("zone1");
+    record.mutable_id()->set_name("orch");
+    record.set_hostname("127.0.0.1");
+    (*record.mutable_port_map())["grpc"] = 1;
+    service = std::make_unique<Service>(config, *WatchTargets::Parse({"postgres"}), record.id(), reactor_, *store,
+                                        *random_, Logger(), rpc::ChannelOptions());
+    co_await service->Start(record);
+  }
+
+  Awaitable<void> TearDown() {
+    co_await service->Stop();
+    for (auto& server : rpc_servers_) co_await server->Stop(reactor_.clock().After(100ms));
+    co_await pump_.CancelAndJoin();
+    co_await store->Close();
+  }
+
+  Awaitable<bool> Until(std::function<bool()> condition) {
+    const Deadline deadline = reactor_.clock().After(kLimit);
+    while (!condition() && !deadline.Passed(reactor_.clock().Now())) co_await SleepFor(reactor_.clock(), 5ms);
+    co_return condition();
+  }
+  bool Settled() const {
+    const std::string primary = shard.Primary();
+    return !primary.empty() && std::ranges::all_of(shard.members(), [&](const std::string& member) {
+      return member == primary || shard.Follows(member, primary);
+    });
+  }
+
+ private:
+  Awaitable<void> StartPooler(std::string member) {
+    servers_.push_back(std::make_unique<PoolerServer>(shard, reactor_.clock(), member));
+    auto server = rpc::Server::Create({&reactor_});
+    server->Register(static_cast<::multipoolermanager::rpc::MultiPoolerManager&>(*servers_.back()));
+    server->Register(static_cast<::consensus::rpc::MultiPoolerConsensus&>(*servers_.back()));
+    auto port = server->Listen(TcpAddress{"127.0.0.1", 0});
+    EXPECT_TRUE(port);
+    rpc_servers_.push_back(std::move(server));
+    clustermetadata::MultiPooler pooler;
+    *pooler.mutable_id() = *consensus::ParseMember(member);
+    pooler.mutable_shard_key()->set_database("postgres");
+    pooler.mutable_shard_key()->set_table_group("default");
+    pooler.mutable_shard_key()->set_shard("0-inf");
+    pooler.set_hostname("127.0.0.1");
+    (*pooler.mutable_port_map())["grpc"] = *port;
+    (*pooler.mutable_port_map())["postgres"] = 5432;
+    clustermetadata::Cell cell;
+    cell.set_name(pooler.id().cell());
+    cell.add_server_addresses("memory");
+    cell.set_root("/" + cell.name());
+    EXPECT_TRUE(co_await topo::CreateCell(*store, {}, cell));
+    EXPECT_TRUE(co_await topo::CreateComponent<clustermetadata::MultiPooler>(*store, {}, pooler));
+  }
+  Awaitable<void> Pump() {
+    while (true) {
+      shard.Pump();
+      co_await SleepFor(reactor_.clock(), 5ms);
+    }
+  }
+
+  Reactor& reactor_;
+  topo::MemoryTopo topo_;
+  std::unique_ptr<Random> random_;
+
+ public:
+  MemoryShard shard;
+  Config config;
+  std::unique_ptr<topo::Store> store;
+  std::unique_ptr<Service> service;
+
+ private:
+  std::vector<std::unique_ptr<PoolerServer>> servers_;
+  std::vector<std::unique_ptr<rpc::Server>> rpc_servers_;
+  TaskGroup pump_;
+};
+
+template <class Body>
+void RunWorld(Body body) {
+  Reactor reactor;
+  World world(reactor);
+  RunOnReactor(reactor, [](World& world, Body& body) -> Awaitable<void> {
+    co_await world.SetUp();
+    co_await body(world);
+    co_await world.TearDown();
+  }(world, body));
+}
+
+TEST(Service, BringsAShardUpAndKeepsItWithALeader) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    EXPECT_TRUE(co_await world.service->CheckReady());
+    EXPECT_EQ(world.service->InitializationStatus(), "");
+    const std::string first = world.shard.Primary();
+    EXPECT_EQ(consensus::RulePositionText(world.shard.Rules(first)), "1.0");
+    world.shard.KillPostgres(first);
+    EXPECT_TRUE(co_await world.Until([&world] { return world.shard.Primary().empty(); }));
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    EXPECT_EQ(consensus::RulePositionText(world.shard.Rules(world.shard.Primary())), "2.0");
+  });
+}
+
+TEST(Service, RegistersAndLeaves) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    auto orchs = co_await topo::ListComponents<clustermetadata::MultiOrch>(*world.store, {}, "zone1");
+    EXPECT_TRUE(orchs);
+    if (orchs) EXPECT_EQ(orchs->size(), 1u);
+    co_await world.service->Stop();
+    orchs = co_await topo::ListComponents<clustermetadata::MultiOrch>(*world.store, {}, "zone1");
+    EXPECT_TRUE(orchs);
+    if (orchs) EXPECT_EQ(orchs->size(), 0u);
+  });
+}
+
+TEST(Service, ShowsItsShardsOnTheStatusPage) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    const std::string leader = world.shard.Primary();
+    EXPECT_TRUE(co_await world.Until([&world, &leader] {
+      const auto tables = world.service->StatusTables();
+      return !tables[0].rows.empty() && tables[0].rows[0][1].text == leader && tables[0].rows[0][2].text == "1.0";
+    }));
+    const auto tables = world.service->StatusTables();
+    EXPECT_EQ(tables[0].rows[0][0].text, "postgres/default/0-inf");
+    EXPECT_EQ(tables[1].rows.size(), 3u);
+    EXPECT_EQ(tables[1].rows[0][2].text, "connected");
+  });
+}
+
+}  // namespace
+}  // namespace multigres::orch
