@@ -47,7 +47,7 @@ class Mapping {
   }
   // After everything was read: whatever is left is a mistake.
   void Finish() {
-    if (!node_.IsMap()) return;
+    if (!node_.IsDefined() || !node_.IsMap()) return;
     for (const auto& entry : node_) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";
       if (!asked_.contains(key)) Note(fmt::format("unknown key {}", Named(key)));

@@ -1,5 +1,6 @@
 #include "common/provisioner/service_user.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ std::optional<ServiceUser> FindUser() {
 }
 
 Result<> Own(const std::string& path, const std::optional<ServiceUser>& user) {
-  if (!user || ::chown(path.c_str(), user->uid, user->gid) == 0) return {};
+  if (!user || ::lchown(path.c_str(), user->uid, user->gid) == 0) return {};
   return Fail(Code::kPermissionDenied,
               fmt::format("cannot give {} to user {}: {}", path, kServiceUserName, std::strerror(errno)));
 }
@@ -52,10 +53,14 @@ Awaitable<Result<std::optional<ServiceUser>>> EnsureServiceUser(Reactor& reactor
 
 Result<> MakeOwnedDirectory(const std::string& path, mode_t mode, const std::optional<ServiceUser>& user) {
   if (auto made = fs::MakeDirectories(path); !made) return made;
-  if (::chmod(path.c_str(), mode) != 0) {
-    return Fail(Code::kPermissionDenied, fmt::format("cannot set the mode of {}: {}", path, std::strerror(errno)));
-  }
-  return Own(path, user);
+  // Never through a link: the folder above may belong to the services' user already, and we may be root.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return Fail(Code::kPermissionDenied, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
+  const bool done = ::fchmod(fd, mode) == 0 && (!user || ::fchown(fd, user->uid, user->gid) == 0);
+  const int reason = errno;
+  ::close(fd);
+  if (done) return {};
+  return Fail(Code::kPermissionDenied, fmt::format("cannot set owner and mode of {}: {}", path, std::strerror(reason)));
 }
 
 Result<> WriteSecret(const std::string& path, const std::string& content, const std::optional<ServiceUser>& user) {
