@@ -39,7 +39,7 @@ void Connection::Interrupt() {
 
 void Connection::WakeWaits() {
   ++wakes_;
-  stream_->InterruptWaits();
+  stream_->CancelWaits();
 }
 
 Result<> Connection::CheckBounds(const Bounds& bounds) const {

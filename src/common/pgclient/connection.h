@@ -124,7 +124,11 @@ class Connection final : private TurnEndHook {
   Awaitable<Result<Block>> NextBlock(Bounds bounds, std::size_t max_bytes = kRowBlockBytes);
   // Any bytes at all, uninterpreted, at most `max_bytes`: the other direction of SendRaw(). Empty = the server closed.
   Awaitable<Result<std::string_view>> NextRaw(Bounds bounds, std::size_t max_bytes = 65536);
-  // Would the next read return without waiting? Never reads from the socket.
+  // The same without waiting: what has been read ahead already, or nothing. A reply's later messages mostly are there
+  // with its first, so a loop may ask this before it awaits the next one. Never reads from the socket.
+  Result<std::optional<pgwire::Frame>> TryNext();
+  Result<std::optional<Block>> TryNextBlock(std::size_t max_bytes = kRowBlockBytes);
+  // Would the next Next() return without waiting? Never reads from the socket.
   bool has_buffered() const;
   // Ends the waits in progress with CANCELED.
   void Interrupt();
@@ -164,7 +168,7 @@ class Connection final : private TurnEndHook {
   Result<> ReadOnce();
   Awaitable<Result<>> FillTo(std::size_t bytes, Bounds bounds);
   static std::size_t BytesWanted(std::string_view bytes);
-  Awaitable<Result<Block>> NextSlice(Bounds bounds, std::size_t max_bytes);
+  std::size_t BlockBytesWanted(std::size_t max_bytes) const;
   Result<> Track(const pgwire::Frame& message);
   Result<> TrackError(const pgwire::Frame& message);
 

@@ -74,31 +74,36 @@ bool Connection::has_buffered() const {
   return !frame || frame->has_value() || failure_.has_value();
 }
 
-Awaitable<Result<pgwire::Frame>> Connection::Next(Bounds bounds) {
+Result<std::optional<pgwire::Frame>> Connection::TryNext() {
   CHECK(row_remaining_ == 0, "a row is being read in slices");
   DropConsumed();
-  while (!closed_) {
-    auto frame = pgwire::PeekFrame(in_.view(), options_.max_message_bytes);
-    if (!frame) {
-      Break(std::move(frame.error()));
-      break;
-    }
-    if (*frame) {
-      consumed_ = (*frame)->size();
-      auto tracked = Track(**frame);
-      if (!tracked) break;
-      co_return **frame;
-    }
-    auto filled = co_await FillTo(BytesWanted(in_.view()), bounds);
-    if (!filled) co_return std::unexpected(std::move(filled.error()));
+  if (closed_) return std::unexpected(Failure());
+  auto frame = pgwire::PeekFrame(in_.view(), options_.max_message_bytes);
+  if (!frame) {
+    Break(std::move(frame.error()));
+    return std::unexpected(Failure());
   }
-  co_return std::unexpected(Failure());
+  if (!*frame) return std::nullopt;
+  consumed_ = (*frame)->size();
+  auto tracked = Track(**frame);
+  if (!tracked) return std::unexpected(std::move(tracked.error()));
+  return frame;
 }
 
 // How many bytes the message at the front has: its header's if that isn't whole.
 std::size_t Connection::BytesWanted(std::string_view bytes) {
   auto header = pgwire::PeekHeader(bytes);
   return header && *header ? (*header)->frame_size() : pgwire::kFrameHeaderSize;
+}
+
+Awaitable<Result<pgwire::Frame>> Connection::Next(Bounds bounds) {
+  while (true) {
+    auto frame = TryNext();
+    if (!frame) co_return std::unexpected(std::move(frame.error()));
+    if (*frame) co_return **frame;
+    auto filled = co_await FillTo(BytesWanted(in_.view()), bounds);
+    if (!filled) co_return std::unexpected(std::move(filled.error()));
+  }
 }
 
 Awaitable<Result<pgwire::Frame>> Connection::NextReply(Bounds bounds) {
@@ -108,41 +113,50 @@ Awaitable<Result<pgwire::Frame>> Connection::NextReply(Bounds bounds) {
   }
 }
 
-Awaitable<Result<Block>> Connection::NextBlock(Bounds bounds, std::size_t max_bytes) {
-  if (row_remaining_ > 0) co_return co_await NextSlice(bounds, max_bytes);
+Result<std::optional<Block>> Connection::TryNextBlock(std::size_t max_bytes) {
   DropConsumed();
-  while (!closed_ && (in_.empty() || in_.view()[0] == pgwire::kDataRow)) {
+  if (row_remaining_ == 0 && (in_.empty() || in_.view()[0] != pgwire::kDataRow)) {
+    auto message = TryNext();
+    if (!message) return std::unexpected(std::move(message.error()));
+    if (!*message) return std::nullopt;
+    return Block{(*message)->type, (*message)->body, 0, false};
+  }
+  if (closed_) return std::unexpected(Failure());
+  if (row_remaining_ == 0) {
     auto header = pgwire::PeekHeader(in_.view());
     if (!header) {
       Break(std::move(header.error()));
-      co_return std::unexpected(Failure());
+      return std::unexpected(Failure());
     }
-    if (*header && (*header)->frame_size() > max_bytes) {
-      row_remaining_ = (*header)->frame_size();
-      co_return co_await NextSlice(bounds, max_bytes);
-    }
-    const auto run = pgwire::MeasureRun(in_.view(), pgwire::kDataRow, max_bytes);
-    if (run.frames > 0) {
+    if (!*header) return std::nullopt;
+    if ((*header)->frame_size() <= max_bytes) {
+      const auto run = pgwire::MeasureRun(in_.view(), pgwire::kDataRow, max_bytes);
+      if (run.frames == 0) return std::nullopt;
       consumed_ = run.bytes;
-      co_return Block{pgwire::kDataRow, in_.view().substr(0, run.bytes), run.frames, false};
+      return Block{pgwire::kDataRow, in_.view().substr(0, run.bytes), run.frames, false};
     }
-    auto filled = co_await FillTo(BytesWanted(in_.view()), bounds);
-    if (!filled) co_return std::unexpected(std::move(filled.error()));
+    row_remaining_ = (*header)->frame_size();
   }
-  auto message = co_await Next(bounds);
-  if (!message) co_return std::unexpected(std::move(message.error()));
-  co_return Block{message->type, message->body, 0, false};
-}
-
-Awaitable<Result<Block>> Connection::NextSlice(Bounds bounds, std::size_t max_bytes) {
-  DropConsumed();
   const std::size_t size = std::min(row_remaining_, max_bytes);
-  auto filled = co_await FillTo(size, bounds);
-  if (!filled) co_return std::unexpected(std::move(filled.error()));
+  if (in_.size() < size) return std::nullopt;
   row_remaining_ -= size;
   consumed_ = size;
   const bool ended = row_remaining_ == 0;
-  co_return Block{pgwire::kDataRow, in_.view().substr(0, size), ended ? 1u : 0u, !ended};
+  return Block{pgwire::kDataRow, in_.view().substr(0, size), ended ? 1u : 0u, !ended};
+}
+
+std::size_t Connection::BlockBytesWanted(std::size_t max_bytes) const {
+  return row_remaining_ > 0 ? std::min(row_remaining_, max_bytes) : BytesWanted(in_.view());
+}
+
+Awaitable<Result<Block>> Connection::NextBlock(Bounds bounds, std::size_t max_bytes) {
+  while (true) {
+    auto block = TryNextBlock(max_bytes);
+    if (!block) co_return std::unexpected(std::move(block.error()));
+    if (*block) co_return **block;
+    auto filled = co_await FillTo(BlockBytesWanted(max_bytes), bounds);
+    if (!filled) co_return std::unexpected(std::move(filled.error()));
+  }
 }
 
 Awaitable<Result<std::string_view>> Connection::NextRaw(Bounds bounds, std::size_t max_bytes) {

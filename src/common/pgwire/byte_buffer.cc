@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "tools/result/check.h"
@@ -33,31 +32,22 @@ ByteBuffer::~ByteBuffer() {
   std::free(data_);
 }
 
-std::span<char> ByteBuffer::Prepare(std::size_t count) {
-  if (capacity_ - end_ < count) {
-    const std::size_t content = size();
-    // Moving the content to the front pays if at least as much again is free there.
-    if (begin_ >= content && capacity_ - content >= count) {
-      if (content > 0) std::memcpy(data_, data_ + begin_, content);
-    } else {
-      const std::size_t capacity = std::max({kSmallest, content + count, capacity_ + capacity_ / 2});
-      auto* data = static_cast<char*>(std::malloc(capacity));
-      CHECK(data != nullptr, "out of memory");
-      if (content > 0) std::memcpy(data, data_ + begin_, content);
-      std::free(data_);
-      data_ = data;
-      capacity_ = capacity;
-    }
-    begin_ = 0;
-    end_ = content;
+void ByteBuffer::Grow(std::size_t count) {
+  const std::size_t content = size();
+  // Moving the content to the front pays if at least as much again is free there.
+  if (begin_ >= content && capacity_ - content >= count) {
+    if (content > 0) std::memcpy(data_, data_ + begin_, content);
+  } else {
+    const std::size_t capacity = std::max({kSmallest, content + count, capacity_ + capacity_ / 2});
+    auto* data = static_cast<char*>(std::malloc(capacity));
+    CHECK(data != nullptr, "out of memory");
+    if (content > 0) std::memcpy(data, data_ + begin_, content);
+    std::free(data_);
+    data_ = data;
+    capacity_ = capacity;
   }
-  return {data_ + end_, capacity_ - end_};
-}
-
-void ByteBuffer::Append(std::string_view bytes) {
-  if (bytes.empty()) return;
-  std::memcpy(Prepare(bytes.size()).data(), bytes.data(), bytes.size());
-  end_ += bytes.size();
+  begin_ = 0;
+  end_ = content;
 }
 
 void ByteBuffer::Overwrite(std::size_t offset, std::string_view bytes) {

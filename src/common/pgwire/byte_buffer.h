@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -22,9 +23,16 @@ class ByteBuffer {
   std::size_t capacity() const { return capacity_; }
 
   // Room for at least `count` bytes behind the content (all there is), to be filled and then Commit()ted.
-  std::span<char> Prepare(std::size_t count);
+  std::span<char> Prepare(std::size_t count) {
+    if (capacity_ - end_ < count) Grow(count);
+    return {data_ + end_, capacity_ - end_};
+  }
   void Commit(std::size_t count) { end_ += count; }
-  void Append(std::string_view bytes);
+  void Append(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(Prepare(bytes.size()).data(), bytes.data(), bytes.size());
+    end_ += bytes.size();
+  }
   // Overwrites bytes that are there already; `offset` counts from the front of view().
   void Overwrite(std::size_t offset, std::string_view bytes);
   // Drops bytes from the front; the memory stays.
@@ -36,6 +44,8 @@ class ByteBuffer {
   void Release();
 
  private:
+  void Grow(std::size_t count);
+
   char* data_ = nullptr;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

@@ -3,9 +3,9 @@
 namespace multigres::pgwire {
 
 void WireWriter::Begin(char type) {
-  Byte(type);
-  length_at_ = size();
-  Int32(0);
+  const char header[5] = {type, 0, 0, 0, 0};
+  length_at_ = size() + 1;
+  buffer_.Append({header, 5});
 }
 
 void WireWriter::BeginUntyped() {
@@ -21,9 +21,11 @@ void WireWriter::End() {
 }
 
 void WireWriter::CString(std::string_view text) {
-  const auto nul = text.find('\0');
-  buffer_.Append(text.substr(0, nul));
-  Byte('\0');
+  text = text.substr(0, text.find('\0'));
+  const auto room = buffer_.Prepare(text.size() + 1);
+  if (!text.empty()) std::memcpy(room.data(), text.data(), text.size());
+  room[text.size()] = '\0';
+  buffer_.Commit(text.size() + 1);
 }
 
 void WireWriter::Field(std::optional<std::string_view> value) {

@@ -36,8 +36,6 @@ class ByteStream {
   // Writes what the peer takes now; outcome.bytes of the vectors' total went (TLS may hold sealed bytes of its own and
   // then reports kWouldBlock until they are out).
   virtual Result<IoOutcome> TryWrite(std::span<const iovec> buffers) = 0;
-  // Ends the waits in progress with an error and leaves the stream usable. A stream that cannot do that is closed.
-  virtual void InterruptWaits() { Close(); }
   // Ends the waits of now with an error; the stream stays usable. For a wait with a deadline.
   virtual void CancelWaits() = 0;
   // Half-closes after what was written. Close() ends all waits with an error; both are idempotent.

@@ -80,10 +80,6 @@ class SocketStream final : public ByteStream {
     }
   }
 
-  void InterruptWaits() override {
-    boost::system::error_code ignored;
-    descriptor_.cancel(ignored);
-  }
   void CancelWaits() override {
     boost::system::error_code ignored;
     descriptor_.cancel(ignored);

@@ -100,7 +100,6 @@ class OpensslStream final : public TlsStream {
   Awaitable<Result<>> WaitWritable() override { return below_->WaitWritable(); }
   Result<IoOutcome> TryRead(std::span<std::byte> buffer) override;
   Result<IoOutcome> TryWrite(std::span<const iovec> buffers) override;
-  void InterruptWaits() override { below_->InterruptWaits(); }
   void CancelWaits() override { below_->CancelWaits(); }
   void ShutdownWrite() override {
     SendCloseNotify();
