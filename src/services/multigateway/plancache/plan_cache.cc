@@ -15,6 +15,7 @@ std::size_t PlanCache::LevelOf(const Entry& entry) const {
 }
 
 engine::PlanPtr PlanCache::Find(std::string_view key) {
+  if (++lookups_since_fading_ > 10 * std::max<std::size_t>(by_key_.size(), 100)) Fade();
   auto found = by_key_.find(key);
   if (found == by_key_.end()) {
     stats_.misses++;
@@ -26,9 +27,7 @@ engine::PlanPtr PlanCache::Find(std::string_view key) {
   std::size_t raised = std::min(level + 1, kLevels - 1);
   entry->level = faded_ + raised;
   levels_[raised].splice(levels_[raised].end(), levels_[level], entry);
-  engine::PlanPtr plan = entry->plan;
-  if (++lookups_since_fading_ > 10 * std::max<std::size_t>(by_key_.size(), 100)) Fade();
-  return plan;
+  return entry->plan;
 }
 
 void PlanCache::Fade() {

@@ -1,0 +1,148 @@
+#include "services/multigateway/poolergateway/grpc_query_service.h"
+
+#include "common/mterrors/diagnostic_proto.h"
+#include "common/mterrors/wire.h"
+#include "common/rpc/channel.h"
+#include "multipoolerservice.pb.h"
+#include "query.pb.h"
+
+namespace multigres::gateway::poolergateway {
+namespace {
+
+using queryservice::CallScope;
+using queryservice::ExecuteOutcome;
+using queryservice::ResultSink;
+
+rpc::CallOptions OptionsFor(const CallScope& scope) {
+  return {.deadline = scope.deadline, .cancel = scope.cancel};
+}
+
+Error Translate(const Error& error, const CallScope& scope) {
+  return mterrors::FromWire(error, scope.cancel == nullptr ? CancelReason::kNone : scope.cancel->reason());
+}
+
+// Pumps a statement's stream into the sink, from the request on.
+template <class Response, class Request>
+Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, std::string_view path, const Request& request, CallScope scope,
+                               ResultSink& sink) {
+  auto call = channel.StartCall(path, OptionsFor(scope));
+  call->WriteLast(request);
+  Response response;
+  std::unique_ptr<::query::ReservedState> state;
+  std::optional<PgDiagnostic> whole_diagnostic;  // of an error that is too long for the status
+  for (;;) {
+    response.Clear();
+    auto read = co_await call->Read(response);
+    if (!read) {
+      Error error = Translate(read.error(), scope);
+      if (whole_diagnostic) {
+        Execution execution = error.execution();
+        error = Error::FromDiagnostic(std::move(*whole_diagnostic), error.code()).WithExecution(execution);
+      }
+      co_return ExecuteOutcome(std::unexpected(std::move(error)), std::move(state));
+    }
+    if (!*read) co_return ExecuteOutcome(Result<>(), std::move(state));
+    if (response.has_reserved_state()) {
+      state = std::make_unique<::query::ReservedState>(std::move(*response.mutable_reserved_state()));
+    }
+    if (!response.has_result()) continue;
+    if (response.result().has_diagnostic() && response.result().diagnostic().message_type() == 'E') {
+      whole_diagnostic = mterrors::FromProto(response.result().diagnostic());
+      continue;
+    }
+    auto taken = co_await sink.OnPayload(*response.mutable_result());
+    if (!taken) {
+      call->Cancel();
+      co_return ExecuteOutcome(std::unexpected(std::move(taken.error())), std::move(state));
+    }
+  }
+}
+
+template <class Response, class Request>
+Awaitable<Result<Response>> Unary(rpc::Channel& channel, std::string_view path, const Request& request,
+                                  CallScope scope) {
+  Response response;
+  auto called = co_await rpc::CallUnary(channel, path, request, response, OptionsFor(scope));
+  if (!called) co_return std::unexpected(Translate(called.error(), scope));
+  co_return response;
+}
+
+class GrpcCopyStream final : public queryservice::CopyStream {
+ public:
+  GrpcCopyStream(std::unique_ptr<rpc::ClientCall> call, CallScope scope) : call_(std::move(call)), scope_(scope) {}
+
+  Awaitable<Result<>> Send(const multipoolerservice::CopyBidiExecuteRequest& message) override {
+    using Request = multipoolerservice::CopyBidiExecuteRequest;
+    if (message.phase() == Request::DONE || message.phase() == Request::FAIL) {
+      call_->WriteLast(message);
+      co_return Result<>();
+    }
+    auto written = co_await call_->Write(message);
+    if (!written) co_return std::unexpected(Translate(written.error(), scope_));
+    co_return written;
+  }
+
+  Awaitable<Result<bool>> Receive(multipoolerservice::CopyBidiExecuteResponse& message) override {
+    auto read = co_await call_->Read(message);
+    if (!read) co_return std::unexpected(Translate(read.error(), scope_));
+    co_return read;
+  }
+
+ private:
+  std::unique_ptr<rpc::ClientCall> call_;
+  CallScope scope_;
+};
+
+}  // namespace
+
+Awaitable<ExecuteOutcome> GrpcQueryService::StreamExecute(const multipoolerservice::StreamExecuteRequest& request,
+                                                          CallScope scope, ResultSink& sink) {
+  return Pump<multipoolerservice::StreamExecuteResponse>(
+      channel_, "/multipoolerservice.MultiPoolerService/StreamExecute", request, scope, sink);
+}
+
+Awaitable<ExecuteOutcome> GrpcQueryService::PortalStreamExecute(
+    const multipoolerservice::PortalStreamExecuteRequest& request, CallScope scope, ResultSink& sink) {
+  return Pump<multipoolerservice::PortalStreamExecuteResponse>(
+      channel_, "/multipoolerservice.MultiPoolerService/PortalStreamExecute", request, scope, sink);
+}
+
+Awaitable<Result<multipoolerservice::DescribeResponse>> GrpcQueryService::Describe(
+    const multipoolerservice::DescribeRequest& request, CallScope scope) {
+  return Unary<multipoolerservice::DescribeResponse>(channel_, "/multipoolerservice.MultiPoolerService/Describe",
+                                                     request, scope);
+}
+
+Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> GrpcQueryService::CopyBidiExecute(
+    const multipoolerservice::CopyBidiExecuteRequest& initiate, CallScope scope) {
+  auto call = channel_.StartCall("/multipoolerservice.MultiPoolerService/CopyBidiExecute", OptionsFor(scope));
+  auto written = co_await call->Write(initiate);
+  if (!written) co_return std::unexpected(Translate(written.error(), scope));
+  co_return std::make_unique<GrpcCopyStream>(std::move(call), scope);
+}
+
+Awaitable<Result<multipoolerservice::ConcludeTransactionResponse>> GrpcQueryService::ConcludeTransaction(
+    const multipoolerservice::ConcludeTransactionRequest& request, CallScope scope) {
+  return Unary<multipoolerservice::ConcludeTransactionResponse>(
+      channel_, "/multipoolerservice.MultiPoolerService/ConcludeTransaction", request, scope);
+}
+
+Awaitable<Result<multipoolerservice::DiscardTempTablesResponse>> GrpcQueryService::DiscardTempTables(
+    const multipoolerservice::DiscardTempTablesRequest& request, CallScope scope) {
+  return Unary<multipoolerservice::DiscardTempTablesResponse>(
+      channel_, "/multipoolerservice.MultiPoolerService/DiscardTempTables", request, scope);
+}
+
+Awaitable<Result<multipoolerservice::ReleaseReservedConnectionResponse>> GrpcQueryService::ReleaseReservedConnection(
+    const multipoolerservice::ReleaseReservedConnectionRequest& request, CallScope scope) {
+  return Unary<multipoolerservice::ReleaseReservedConnectionResponse>(
+      channel_, "/multipoolerservice.MultiPoolerService/ReleaseReservedConnection", request, scope);
+}
+
+Awaitable<Result<multipoolerservice::GetAuthCredentialsResponse>> GrpcQueryService::GetAuthCredentials(
+    const multipoolerservice::GetAuthCredentialsRequest& request, CallScope scope) {
+  return Unary<multipoolerservice::GetAuthCredentialsResponse>(
+      channel_, "/multipoolerservice.MultiPoolerService/GetAuthCredentials", request, scope);
+}
+
+}  // namespace multigres::gateway::poolergateway
