@@ -14,6 +14,9 @@ namespace multigres::rpc {
 
 namespace {
 
+// A connection that ends sooner is followed by the next with the delay of a failed attempt.
+constexpr Duration kStable = std::chrono::seconds(1);
+
 class ClientCallHandle final : public ClientCall {
  public:
   explicit ClientCallHandle(OutgoingCallPtr stream) : stream_(std::move(stream)) {}
@@ -48,7 +51,7 @@ Awaitable<Result<std::unique_ptr<ByteStream>>> Encrypt(Reactor& reactor, std::un
   co_return std::move(*encrypted);
 }
 
-class ChannelImpl final : public Channel, public ClientConnection::Observer {
+class ChannelImpl final : public Channel, public ClientConnection::Observer, public OutgoingCall::Starter {
  public:
   ChannelImpl(Reactor& reactor, Address address, ChannelOptions options)
       : reactor_(reactor),
@@ -68,6 +71,7 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer {
  private:
   void OnReady(ClientConnection& connection) override;
   void OnDraining(ClientConnection& connection, bool too_many_pings) override;
+  bool StartAgain(OutgoingCall& call) override;
 
   void OnUnsent(OutgoingCallPtr call) override { Place(std::move(call)); }
 
@@ -91,6 +95,7 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer {
   // Set while no attempt is under way: calls fail with it at once.
   std::optional<Error> failure_;
   ClientConnection* current_ = nullptr;  // being set up, or taking calls
+  std::uint64_t ready_count_ = 0;        // of connections that ever were
   std::list<ClientConnection*> open_;
   std::deque<OutgoingCallPtr> waiting_;
   Event changed_;  // of current_
@@ -99,7 +104,7 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer {
 };
 
 std::unique_ptr<ClientCall> ChannelImpl::StartCall(std::string_view path, CallOptions options) {
-  OutgoingCallPtr call(new OutgoingCall(reactor_.clock(), path, std::move(options)));
+  OutgoingCallPtr call(new OutgoingCall(reactor_.clock(), *this, path, std::move(options)));
   Place(call);
   if (!started_ && !closed_) {
     started_ = true;
@@ -123,12 +128,16 @@ void ChannelImpl::Place(OutgoingCallPtr call) {
 Awaitable<void> ChannelImpl::KeepConnected() {
   while (!closed_) {
     auto connected = co_await ConnectOnce();
-    if (connected) {
-      backoff_.Reset();
+    if (!connected) {
+      ConnectFailed(connected.error());
+    } else {
+      const TimePoint since = reactor_.clock().Now();
       while (current_ != nullptr) co_await changed_.Wait();
-      continue;
+      if (reactor_.clock().Now() - since >= kStable) {
+        backoff_.Reset();
+        continue;
+      }
     }
-    ConnectFailed(connected.error());
     co_await SleepFor(reactor_.clock(), backoff_.Next());
     failure_.reset();
   }
@@ -145,20 +154,22 @@ Awaitable<Result<>> ChannelImpl::ConnectOnce() {
   }
   const Http2Options session_options{.role = Http2Role::kClient,
                                      .keepalive = {.time = keepalive_time_, .timeout = options_.keepalive_timeout}};
-  auto owned = std::make_unique<ClientConnection>(reactor_, std::move(*stream), session_options, authority_, *this);
+  auto owned = std::make_unique<ClientConnection>(reactor_, std::move(*stream), session_options, authority_,
+                                                  options_.max_calls_per_connection, *this);
   ClientConnection* connection = owned.get();
   current_ = connection;
   open_.push_back(connection);
   connections_.Spawn("connection", Serve(std::move(owned)));
-  while (current_ == connection && !connection->ready()) {
-    if (!co_await changed_.WaitUntil(reactor_.clock(), deadline)) {
-      if (current_ != connection || connection->ready()) break;
-      connection->Close(Error(Code::kUnavailable, "the server did not send its HTTP/2 settings in time"));
-      current_ = nullptr;
-    }
+  const std::uint64_t ready_before = ready_count_;
+  while (current_ == connection && ready_count_ == ready_before) {
+    if (co_await changed_.WaitUntil(reactor_.clock(), deadline)) continue;
+    if (current_ != connection || ready_count_ != ready_before) break;
+    current_ = nullptr;
+    connection->Close(Error(Code::kUnavailable, "the server did not send its HTTP/2 settings in time"));
   }
-  if (current_ == connection || IsReady()) co_return Result<>{};
-  co_return Fail(Code::kUnavailable, "connect to " + ToString(address_) + ": the connection ended at once");
+  // It may be in use, used up or lost by now.
+  if (ready_count_ != ready_before) co_return Result<>{};
+  co_return Fail(Code::kUnavailable, "connect to " + ToString(address_) + ": no HTTP/2 settings from the server");
 }
 
 Awaitable<void> ChannelImpl::Serve(std::unique_ptr<ClientConnection> connection) {
@@ -171,6 +182,7 @@ Awaitable<void> ChannelImpl::Serve(std::unique_ptr<ClientConnection> connection)
 }
 
 void ChannelImpl::OnReady(ClientConnection& connection) {
+  ++ready_count_;
   changed_.Pulse();
   if (current_ == &connection) StartWaiting();
 }
@@ -182,9 +194,22 @@ void ChannelImpl::OnDraining(ClientConnection& connection, bool too_many_pings) 
   changed_.Pulse();
 }
 
+bool ChannelImpl::StartAgain(OutgoingCall& call) {
+  if (closed_ || (failure_ && !call.waits_for_ready())) return false;
+  if (IsReady()) {
+    current_->StartCall(call);
+  } else {
+    waiting_.push_back(&call);
+  }
+  return true;
+}
+
 void ChannelImpl::StartWaiting() {
-  auto waiting = std::exchange(waiting_, {});
-  for (auto& call : waiting) current_->StartCall(*call);
+  while (IsReady() && !waiting_.empty()) {
+    const OutgoingCallPtr call = std::move(waiting_.front());
+    waiting_.pop_front();
+    current_->StartCall(*call);
+  }
 }
 
 void ChannelImpl::ConnectFailed(const Error& error) {

@@ -51,6 +51,8 @@ struct ChannelOptions {
   // Pings while calls are open; 0 = off.
   Duration keepalive_time = std::chrono::seconds(10);
   Duration keepalive_timeout = std::chrono::seconds(10);
+  // Then another connection takes over; HTTP/2 has no more than 2^30 stream ids for a client.
+  std::uint32_t max_calls_per_connection = 1'000'000'000;
 };
 
 // Connects when first used, reconnects by itself, and fails calls fast while it can't (unless wait_for_ready).

@@ -7,11 +7,18 @@
 namespace multigres::rpc {
 
 ClientConnection::ClientConnection(Reactor& reactor, std::unique_ptr<ByteStream> stream, Http2Options options,
-                                   std::string authority, Observer& observer)
-    : Http2Session(reactor, std::move(stream), options), observer_(observer), authority_(std::move(authority)) {}
+                                   std::string authority, std::uint32_t max_calls, Observer& observer)
+    : Http2Session(reactor, std::move(stream), options),
+      observer_(observer),
+      authority_(std::move(authority)),
+      calls_left_(max_calls) {}
 
 void ClientConnection::StartCall(OutgoingCall& call) {
   call.Start(*this, observer_, stream().IsEncrypted() ? "https" : "http", authority_);
+  if (--calls_left_ > 0 || draining_) return;
+  draining_ = true;
+  SubmitGoaway(false, NGHTTP2_NO_ERROR, "");
+  observer_.OnDraining(*this, false);
 }
 
 Http2Stream* ClientConnection::OnRequest() {

@@ -25,7 +25,7 @@ class ClientConnection final : public Http2Session {
   };
 
   ClientConnection(Reactor& reactor, std::unique_ptr<ByteStream> stream, Http2Options options, std::string authority,
-                   Observer& observer);
+                   std::uint32_t max_calls, Observer& observer);
 
   bool AcceptsCalls() const { return ready_ && !draining_ && IsOpen(); }
   bool ready() const { return ready_; }
@@ -38,6 +38,7 @@ class ClientConnection final : public Http2Session {
 
   Observer& observer_;
   const std::string authority_;
+  std::uint32_t calls_left_;
   bool ready_ = false;
   bool draining_ = false;
 };

@@ -183,6 +183,7 @@ struct Http2Session::Callbacks {
     self.output_.Append(header, kFrameHeaderBytes);
     const bool was_full = stream.out_.bytes() > kSendQueueBytes;
     self.output_.MoveFrom(stream.out_, length);
+    stream.output_taken_ = true;
     self.framed_bytes_ += kFrameHeaderBytes + length;
     if (was_full && stream.out_.bytes() <= kSendQueueBytes) stream.writable_.Pulse();
     self.OnOutput();
@@ -424,6 +425,8 @@ Result<> Http2Session::SubmitRequest(Http2Stream& stream, std::span<const Header
   if (id < 0) return std::unexpected(Http2Error("cannot start a stream", id).WithExecution(Execution::kDidNotExecute));
   stream.session_ = this;
   stream.id_ = id;
+  stream.headers_offset_ = ~std::uint64_t{0};
+  stream.deferred_ = false;
   streams_.push_back(stream);
   ++stream_count_;
   Touch();

@@ -44,6 +44,8 @@ class Http2Stream : public boost::intrusive::list_base_hook<boost::intrusive::li
 
   // True once the first byte of its headers has been handed to the operating system: it may have reached the peer.
   bool MayHaveBeenSent() const;
+  // All of it is still here, so that another connection can have it.
+  bool CanStartAgain() const { return !MayHaveBeenSent() && !output_taken_; }
   // Tells the session that there is something new in `out_`, or its end.
   void OutputChanged();
 
@@ -61,6 +63,7 @@ class Http2Stream : public boost::intrusive::list_base_hook<boost::intrusive::li
   bool headers_too_large_ = false;
   bool deferred_ = false;                             // nghttp2 waits to be told of new output
   std::uint64_t headers_offset_ = ~std::uint64_t{0};  // where in the connection's output its headers begin
+  bool output_taken_ = false;                         // some of out_ has gone to the connection
   bool reset_ = false;                                // RST_STREAM has been submitted
   bool was_sent_ = false;                             // MayHaveBeenSent() as it was when the session forgot the stream
 };

@@ -14,6 +14,7 @@ namespace multigres::rpc {
 
 namespace {
 
+constexpr int kMaxStarts = 5;
 constexpr std::string_view kUserAgent = "grpc-c++-multigres/1.0";
 
 Error ErrorOf(CancelReason reason) {
@@ -23,8 +24,9 @@ Error ErrorOf(CancelReason reason) {
 
 }  // namespace
 
-OutgoingCall::OutgoingCall(Clock& clock, std::string_view path, CallOptions options)
+OutgoingCall::OutgoingCall(Clock& clock, Starter& starter, std::string_view path, CallOptions options)
     : clock_(clock),
+      starter_(starter),
       path_(path),
       deadline_(options.deadline),
       request_metadata_(std::move(options.metadata)),
@@ -59,6 +61,7 @@ void OutgoingCall::Start(Http2Session& session, UnsentCalls& unsent, std::string
   if (!checked) return Fail(std::move(checked.error()));
   auto submitted = session.SubmitRequest(*this, headers.fields());
   if (!submitted) return Fail(std::move(submitted.error()));
+  ++starts_;
   intrusive_ptr_add_ref(this);  // the session's, until OnClosed() or OnConnectionLost()
 }
 
@@ -175,8 +178,13 @@ void OutgoingCall::OnDataEnd() {
   End(StatusWithoutGrpc());
 }
 
+// A connection may turn its back while a call is on its way to it (GOAWAY, loss); nobody needs to know.
+bool OutgoingCall::StartAgain() {
+  return starts_ < kMaxStarts && CanStartAgain() && starter_.StartAgain(*this);
+}
+
 void OutgoingCall::OnClosed(std::uint32_t http2_error) {
-  if (!IsDone()) {
+  if (!IsDone() && !StartAgain()) {
     if (http2_error == NGHTTP2_REFUSED_STREAM && !MayHaveBeenSent() && !std::exchange(was_unsent_, true)) {
       return unsent_->OnUnsent(OutgoingCallPtr(this, /*add_ref=*/false));
     }
@@ -188,7 +196,7 @@ void OutgoingCall::OnClosed(std::uint32_t http2_error) {
 }
 
 void OutgoingCall::OnConnectionLost(const Error& why) {
-  if (!IsDone()) Fail(why);
+  if (!IsDone() && !StartAgain()) Fail(why);
   intrusive_ptr_release(this);
 }
 

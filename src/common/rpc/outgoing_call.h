@@ -26,7 +26,18 @@ class OutgoingCall final : public Http2Stream {
     ~UnsentCalls() = default;
   };
 
-  OutgoingCall(Clock& clock, std::string_view path, CallOptions options);
+  // Who may give it another connection.
+  class Starter {
+   public:
+    // Takes the call, which never left this process, for another start; false = it is to fail.
+    virtual bool StartAgain(OutgoingCall& call) = 0;
+
+   protected:
+    ~Starter() = default;
+  };
+
+  // The starter must live as long as the call is with a connection.
+  OutgoingCall(Clock& clock, Starter& starter, std::string_view path, CallOptions options);
 
   // The channel's side. Sends the request's headers; fails the call if that can't be.
   void Start(Http2Session& session, UnsentCalls& unsent, std::string_view scheme, std::string_view authority);
@@ -67,8 +78,11 @@ class OutgoingCall final : public Http2Stream {
   void Abort(Error error);
   Result<> StatusWithoutGrpc() const;
   void StopTimers();
+  bool StartAgain();
 
   Clock& clock_;
+  Starter& starter_;
+  int starts_ = 0;
   std::string path_;
   Deadline deadline_;
   Metadata request_metadata_;

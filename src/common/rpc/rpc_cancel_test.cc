@@ -231,6 +231,7 @@ TEST_P(RpcEnd, ChannelReconnectsByItself) {
 
 TEST_P(RpcEnd, AgedConnectionIsReplacedWithoutAnError) {
   server_options_.max_connection_age = 30ms;
+  channel_options_.backoff_max = 1ms;
   Run([](RpcFixture& t) -> Awaitable<void> {
     const Deadline end = t.clock().After(200ms);
     while (!end.Passed(t.clock().Now())) {
@@ -238,6 +239,22 @@ TEST_P(RpcEnd, AgedConnectionIsReplacedWithoutAnError) {
       options.wait_for_ready = true;
       auto response = co_await t.Echo("x", std::move(options));
       EXPECT_TRUE(response) << response.error().ToString();
+    }
+  });
+}
+
+TEST_P(RpcEnd, ConnectionThatRanOutOfStreamsIsReplaced) {
+  channel_options_.max_calls_per_connection = 3;
+  channel_options_.backoff_max = 1ms;
+  Run([](RpcFixture& t) -> Awaitable<void> {
+    std::vector<std::unique_ptr<ClientCall>> calls;
+    for (int i = 0; i < 10; ++i) {
+      calls.push_back(t.StartStream(3, 100));
+    }
+    for (auto& call : calls) {
+      auto count = co_await t.CountMessages(*call);
+      EXPECT_TRUE(count) << count.error().ToString();
+      EXPECT_EQ(count.value_or(-1), 3);
     }
   });
 }
