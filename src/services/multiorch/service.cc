@@ -58,8 +58,9 @@ Awaitable<void> Service::Stop() {
   co_await discovery_.Stop();
   co_await connections_.Stop();
   if (registration_ == nullptr) co_return;
+  const bool registered = registration_->registered();
   auto stopped = co_await registration_->Stop();
-  if (!stopped) context_.logger.Warn("unregistration failed", {{"error", stopped.error()}});
+  if (!stopped && registered) context_.logger.Warn("unregistration failed", {{"error", stopped.error()}});
 }
 
 void Service::SetTargets(WatchTargets targets) {

@@ -18,6 +18,7 @@ using ::clustermetadata::RulePosition;
 using ::clustermetadata::TermRevocation;
 
 constexpr Duration kLatency = std::chrono::milliseconds(2);
+constexpr Duration kAckPoll = std::chrono::milliseconds(10);
 constexpr Duration kRestart = std::chrono::milliseconds(100);
 constexpr Duration kMonitor = std::chrono::seconds(1);
 constexpr consensus::Lsn kRecordBytes = 0x100;
@@ -41,6 +42,7 @@ struct MemoryShard::Node {
   // Processes.
   bool up = true;
   bool shut_down = false;
+  bool isolated = false;
   bool postgres_up = true;
   bool out_of_recovery = false;
   std::string follows;  // primary_conninfo
@@ -102,12 +104,26 @@ RulePosition MemoryShard::Rules(const std::string& member) const {
   return At(member).rules();
 }
 
+std::vector<RulePosition> MemoryShard::RuleHistory(const std::string& member) const {
+  std::vector<RulePosition> history;
+  for (const Record& record : At(member).wal) {
+    if (history.empty() || consensus::CompareRules(history.back(), record.rules) != 0) history.push_back(record.rules);
+  }
+  return history;
+}
+
 bool MemoryShard::Follows(const std::string& member, const std::string& leader) const {
-  return At(member).streaming && At(member).follows == leader && At(member).wal == At(leader).wal;
+  return At(member).streaming && At(member).follows == leader && At(member).wal.size() == At(leader).wal.size();
 }
 
 bool MemoryShard::Holds(const std::string& member, const std::string& value) const {
   return std::ranges::find(At(member).wal, value, &Record::value) != At(member).wal.end();
+}
+
+std::set<std::string> MemoryShard::Values(const std::string& member) const {
+  std::set<std::string> values;
+  for (const Record& record : At(member).wal) values.insert(record.value);
+  return values;
 }
 
 int MemoryShard::Calls(std::string_view method) const {
@@ -154,6 +170,10 @@ void MemoryShard::SetShutDown(const std::string& member) {
   At(member).shut_down = true;
 }
 
+void MemoryShard::SetIsolated(const std::string& member, bool isolated) {
+  At(member).isolated = isolated;
+}
+
 void MemoryShard::AddMember(const std::string& member) {
   auto node = std::make_unique<Node>();
   node->member = member;
@@ -171,12 +191,17 @@ void MemoryShard::Stream(Node& node) {
   auto at = nodes_.find(node.follows);
   if (at == nodes_.end()) return;
   const Node& primary = *at->second;
-  if (!primary.up || !primary.postgres_up) return;
-  const bool prefix =
-      node.wal.size() <= primary.wal.size() && std::equal(node.wal.begin(), node.wal.end(), primary.wal.begin());
+  if (!primary.up || !primary.postgres_up || node.isolated || primary.isolated) return;
+  // Records are unique, so two WALs that agree on one agree on all before it.
+  const std::size_t length = node.wal.size();
+  const bool prefix = length <= primary.wal.size() && primary.wal[length - 1] == node.wal.back();
   // A diverged one would be rewound: here its WAL becomes the primary's, if that is known to be the one.
   if (!prefix && !MayWrite(primary)) return;
-  node.wal = primary.wal;
+  if (prefix) {
+    node.wal.insert(node.wal.end(), primary.wal.begin() + static_cast<std::ptrdiff_t>(length), primary.wal.end());
+  } else {
+    node.wal = primary.wal;
+  }
   node.streaming = true;
 }
 
@@ -213,7 +238,7 @@ Awaitable<Result<>> MemoryShard::Append(Node& node, RulePosition rules, std::str
   node.wal.push_back({rules, std::move(value), next_record_++});
   const std::size_t length = node.wal.size();
   while (!Durable(node, length, rules)) {
-    co_await SleepFor(clock_, kLatency);
+    co_await SleepFor(clock_, kAckPoll);
     if (node.incarnation != incarnation || !node.out_of_recovery) co_return Gone(node.member);
     if (deadline.Passed(clock_.Now())) co_return Fail(Code::kDeadlineExceeded, "not acknowledged");
   }
@@ -229,9 +254,12 @@ Awaitable<Result<>> MemoryShard::WriteRule(Node& node, RulePosition transition, 
 }
 
 Awaitable<bool> MemoryShard::Write(std::string value) {
-  const std::string primary = Primary();
-  if (primary.empty()) co_return false;
-  Node& node = At(primary);
+  co_return co_await WriteAt(Primary(), std::move(value));
+}
+
+Awaitable<bool> MemoryShard::WriteAt(std::string member, std::string value) {
+  if (member.empty() || !MayWrite(At(member))) co_return false;
+  Node& node = At(member);
   auto written = co_await Append(node, node.rules(), std::move(value), clock_.After(std::chrono::seconds(5)));
   co_return written.has_value();
 }

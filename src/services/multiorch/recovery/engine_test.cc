@@ -6,143 +6,15 @@
 
 #include "common/consensus/position.h"
 #include "common/consensus/rule_number.h"
-#include "common/consensus/testing.h"
-#include "services/multiorch/health/memory_shard.h"
-#include "tools/clock/virtual_clock.h"
+#include "services/multiorch/recovery/testing_cluster.h"
 
 namespace multigres::orch {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr Duration kStep = 5ms;
-
-// One orchestrator with its own view of the shard.
-struct Orchestrator {
-  Orchestrator(std::string name, std::uint64_t seed, asio::io_context& io, Clock& clock, MemoryShard& shard,
-               ShardTopology& topology)
-      : board(clock),
-        access(shard, board),
-        random(SeededRandom(seed)),
-        engine(consensus::testing::Coordinator(std::move(name)), io.get_executor(), clock, *random, Logger(), board,
-               access, topology, options) {
-    options.cycle_interval = 500ms;
-    access.Publish();
-    engine.Start();
-  }
-
-  HealthBoard board;
-  MemoryShard::Access access;
-  std::unique_ptr<Random> random;
-  EngineOptions options;
-  Engine engine;
-};
-
-// Everything on one thread and a virtual clock: the same seed, the same run.
-class Cluster {
- public:
-  explicit Cluster(std::vector<std::string> members = {"z1_a", "z2_b", "z3_c"}, int orchestrators = 1)
-      : shard(io.get_executor(), clock, std::move(members)), clients_(io.get_executor()) {
-    topology.SetPolicy("postgres", consensus::AtLeast(2));
-    for (int i = 0; i < orchestrators; ++i) StartOrchestrator();
-  }
-
-  ~Cluster() {
-    shard.on_call = nullptr;
-    for (auto& orchestrator : orchestrators) Kill(orchestrator);
-    bool joined = false;
-    asio::co_spawn(
-        io,
-        [](TaskGroup& clients, bool& joined) -> Awaitable<void> {
-          co_await clients.CancelAndJoin();
-          joined = true;
-        }(clients_, joined),
-        asio::detached);
-    while (!joined) Step();
-  }
-
-  Orchestrator& StartOrchestrator() {
-    const std::string name = fmt::format("orch{}", ++started_);
-    orchestrators.push_back(std::make_unique<Orchestrator>(name, started_, io, clock, shard, topology));
-    return *orchestrators.back();
-  }
-
-  // The process dies: what it had in flight is never heard of again.
-  void Kill(std::unique_ptr<Orchestrator>& orchestrator) {
-    if (orchestrator == nullptr) return;
-    bool stopped = false;
-    asio::co_spawn(
-        io,
-        [](Engine& engine, bool& stopped) -> Awaitable<void> {
-          co_await engine.Stop();
-          stopped = true;
-        }(orchestrator->engine, stopped),
-        asio::detached);
-    while (!stopped) Step();
-    orchestrator.reset();
-  }
-
-  void Step() {
-    io.restart();
-    io.poll();
-    shard.Pump();
-    if (++steps_ % 20 == 0) {
-      for (auto& orchestrator : orchestrators) {
-        if (orchestrator != nullptr) orchestrator->access.Publish();
-      }
-    }
-    EXPECT_LE(shard.Primaries().size(), 1u) << "two primaries";
-    clock.Advance(kStep);
-  }
-
-  void Run(Duration duration) {
-    for (Duration run{}; run < duration; run += kStep) Step();
-  }
-
-  bool RunUntil(const std::function<bool()>& condition, Duration limit = 60s) {
-    for (Duration run{}; run < limit; run += kStep) {
-      if (condition()) return true;
-      Step();
-    }
-    return condition();
-  }
-
-  // One leader, and everybody else who is up streams from it, all of it.
-  bool Settled() const {
-    const std::string primary = shard.Primary();
-    if (primary.empty() || consensus::HasProposal(shard.Rules(primary))) return false;
-    return std::ranges::all_of(shard.members(), [&](const std::string& member) {
-      return member == primary || down.contains(member) || shard.Follows(member, primary);
-    });
-  }
-
-  // Client writes, one after the other; acked ones are remembered.
-  void Write(const std::string& value) {
-    clients_.Spawn("client", [](Cluster& cluster, std::string value) -> Awaitable<void> {
-      if (co_await cluster.shard.Write(value)) cluster.acked.push_back(value);
-    }(*this, value));
-  }
-  void ExpectNothingLost() {
-    ASSERT_FALSE(shard.Primary().empty());
-    for (const std::string& value : acked) EXPECT_TRUE(shard.Holds(shard.Primary(), value)) << value;
-  }
-  std::string RuleOfPrimary() const {
-    return shard.Primary().empty() ? "" : consensus::RulePositionText(shard.Rules(shard.Primary()));
-  }
-
-  asio::io_context io{1};
-  VirtualClock clock;
-  MemoryShard shard;
-  MemoryShardTopology topology;
-  std::vector<std::unique_ptr<Orchestrator>> orchestrators;
-  std::set<std::string> down;
-  std::vector<std::string> acked;
-
- private:
-  int started_ = 0;
-  int steps_ = 0;
-  TaskGroup clients_;
-};
+using testing_cluster::Cluster;
+using testing_cluster::kStep;
+using testing_cluster::Orchestrator;
 
 TEST(Engine, InitializesAShard) {
   Cluster cluster;

@@ -1,0 +1,199 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "common/consensus/equivocation.h"
+#include "services/multiorch/recovery/testing_cluster.h"
+
+namespace multigres::orch {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_cluster::Cluster;
+using testing_cluster::kStep;
+
+// Faults at random, writers all the time, then peace. The seed replays it.
+class Chaos {
+ public:
+  Chaos(std::uint64_t seed, std::vector<std::string> members, int orchestrators)
+      : cluster(std::move(members), orchestrators), random_(SeededRandom(seed)), writers_(cluster.io.get_executor()) {
+    cluster.on_step = [this] { AfterStep(); };
+  }
+  ~Chaos() {
+    cluster.on_step = nullptr;
+    bool joined = false;
+    asio::co_spawn(
+        cluster.io,
+        [](TaskGroup& writers, bool& joined) -> Awaitable<void> {
+          co_await writers.CancelAndJoin();
+          joined = true;
+        }(writers_, joined),
+        asio::detached);
+    while (!joined) cluster.Step();
+  }
+
+  void Run(Duration duration) {
+    for (Duration run{}; run < duration; run += 250ms) {
+      Fault();
+      cluster.Run(250ms);
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+
+  void Heal() {
+    for (const std::string& member : cluster.shard.members()) {
+      cluster.shard.SetIsolated(member, false);
+      for (auto& orchestrator : cluster.orchestrators) {
+        if (orchestrator != nullptr) orchestrator->access.CutOff(member, false);
+      }
+    }
+    for (const std::string& member : std::exchange(cluster.down, {})) cluster.shard.StartNode(member);
+    cluster.shard.on_call = nullptr;
+    for (auto& orchestrator : cluster.orchestrators) {
+      if (orchestrator == nullptr) cluster.StartOrchestrator();
+      break;
+    }
+  }
+
+  Cluster cluster;
+
+ private:
+  const std::string& Any() { return cluster.shard.members()[random_->Below(cluster.shard.members().size())]; }
+
+  void Fault() {
+    const std::string member = Any();
+    auto& orchestrator = cluster.orchestrators[random_->Below(cluster.orchestrators.size())];
+    switch (random_->Below(24)) {
+      case 0:
+        if (!cluster.down.contains(member)) cluster.shard.KillPostgres(member);
+        break;
+      case 1:
+        if (cluster.down.insert(member).second) cluster.shard.KillNode(member);
+        break;
+      case 2:
+      case 3:
+        for (const std::string& down : std::exchange(cluster.down, {})) cluster.shard.StartNode(down);
+        break;
+      case 4:
+        if (orchestrator != nullptr) orchestrator->access.CutOff(member, true);
+        break;
+      case 5:
+        if (orchestrator != nullptr) orchestrator->access.CutOff(member, false);
+        break;
+      case 6:
+        cluster.shard.SetIsolated(member, true);
+        break;
+      case 7:
+      case 8:
+        cluster.shard.SetIsolated(member, false);
+        break;
+      case 9:
+        cluster.shard.DropConninfo(member);
+        break;
+      case 10:
+        if (orchestrator != nullptr && random_->Below(3) == 0) {
+          cluster.Kill(orchestrator);
+          cluster.StartOrchestrator();
+        }
+        break;
+      case 11:
+        cluster.shard.on_call = [this](const std::string&, std::string_view) -> Result<> {
+          if (random_->Below(4) == 0) return Fail(Code::kUnavailable, "lost");
+          return {};
+        };
+        break;
+      case 12:
+        cluster.shard.on_call = nullptr;
+        break;
+      default:
+        break;
+    }
+  }
+
+  void AfterStep() {
+    if (++steps_ % 20 == 0) Write();
+    if (steps_ % 100 == 0) Check();
+  }
+
+  void Write() {
+    const auto primaries = cluster.shard.Primaries();
+    if (primaries.empty()) return;
+    const std::string primary = primaries[random_->Below(primaries.size())];
+    writers_.Spawn("writer", [](Chaos& chaos, std::string primary, std::string value) -> Awaitable<void> {
+      if (co_await chaos.cluster.shard.WriteAt(primary, value)) chaos.cluster.acked.push_back(value);
+    }(*this, primary, fmt::format("w{}", ++written_)));
+  }
+
+  void Check() {
+    std::vector<::clustermetadata::RulePosition> all;
+    for (const std::string& member : cluster.shard.members()) {
+      for (auto& rules : cluster.shard.RuleHistory(member)) all.push_back(std::move(rules));
+    }
+    std::vector<const ::clustermetadata::RulePosition*> positions;
+    for (const auto& rules : all) positions.push_back(&rules);
+    auto consistent = consensus::CheckEquivocation(positions);
+    EXPECT_TRUE(consistent) << consistent.error().message();
+    CheckNothingLost();
+  }
+
+  // Whoever may write by the newest rule has every write that was ever acknowledged.
+  void CheckNothingLost() {
+    std::string newest;
+    for (const std::string& primary : cluster.shard.Primaries()) {
+      if (newest.empty() || consensus::CompareRules(cluster.shard.Rules(primary), cluster.shard.Rules(newest)) > 0) {
+        newest = primary;
+      }
+    }
+    if (newest.empty()) return;
+    const std::set<std::string> held = cluster.shard.Values(newest);
+    for (const std::string& value : cluster.acked) {
+      if (held.contains(value)) continue;
+      ADD_FAILURE() << value << " is acknowledged, but " << newest << " lacks it";
+      return;
+    }
+  }
+
+  std::unique_ptr<Random> random_;
+  int steps_ = 0;
+  int written_ = 0;
+  TaskGroup writers_;
+};
+
+struct Shape {
+  std::vector<std::string> members;
+  int orchestrators;
+};
+const Shape kShapes[] = {
+    {{"z1_a", "z2_b", "z3_c"}, 1},
+    {{"z1_a", "z2_b", "z3_c"}, 3},
+    {{"z1_a", "z2_b", "z3_c", "z1_d", "z2_e"}, 2},
+};
+
+// MULTIORCH_CHAOS_SEEDS runs more of them, from MULTIORCH_CHAOS_FIRST on.
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(Chaos, LosesNothingAndSettlesOnceLeftInPeace) {
+  const std::uint64_t first = FromEnvironment("MULTIORCH_CHAOS_FIRST", 1);
+  const std::uint64_t seeds = FromEnvironment("MULTIORCH_CHAOS_SEEDS", 6);
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    const Shape& shape = kShapes[seed % std::size(kShapes)];
+    Chaos chaos(seed, shape.members, shape.orchestrators);
+    ASSERT_TRUE(chaos.cluster.RunUntil([&] { return chaos.cluster.Settled(); })) << "seed " << seed;
+    chaos.Run(60s);
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+    chaos.Heal();
+    ASSERT_TRUE(chaos.cluster.RunUntil([&] { return !chaos.cluster.shard.Primary().empty(); }, 120s))
+        << "no leader after the peace, seed " << seed;
+    chaos.cluster.Run(20s);
+    chaos.cluster.on_step = nullptr;
+    ASSERT_TRUE(chaos.cluster.RunUntil([&] { return chaos.cluster.Settled(); }, 120s)) << "seed " << seed;
+    chaos.cluster.ExpectNothingLost();
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace multigres::orch
