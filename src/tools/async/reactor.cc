@@ -64,7 +64,8 @@ void Reactor::Run() {
   auto work = asio::make_work_guard(io_);
   io_.restart();
   while (!stopped_.load(std::memory_order_relaxed)) {
-    if (io_.poll() == 0) io_.run_one();
+    io_.run_one();  // sleeps only if nothing is ready
+    io_.poll();
     RunHooks();
   }
 }
