@@ -77,6 +77,11 @@ class Agent {
   Awaitable<Result<>> RepairConninfo(Deadline deadline);
   // Both (open proposal) or the decision's list, if it isn't in force.
   Awaitable<Result<>> RepairSyncStandbys(Deadline deadline);
+  // This process is new and finds its PostgreSQL leading: writes are admitted again once a quorum has confirmed that
+  // the rule stands.
+  Awaitable<Result<>> Readmit(Deadline deadline);
+  // Everything but that confirmation is there for it.
+  bool CouldReadmit() const;
   // After a promotion: CHECKPOINT (rewinds against us are sound then), settings of the standby that we were, UNLOGGED
   // tables.
   Awaitable<void> FinishPromotion();

@@ -3,6 +3,7 @@
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
 #include "common/consensus/revocation.h"
+#include "common/consensus/routing_role.h"
 #include "common/consensus/rule_number.h"
 #include "services/multipooler/consensus/agent.h"
 #include "services/multipooler/consensus/schema.h"
@@ -175,6 +176,39 @@ Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Dead
   auto applied = co_await replication::ApplySyncStandbys(sessions_, *incoming, deadline);
   if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
   co_return co_await Observe(deadline);
+}
+
+bool Agent::CouldReadmit() const {
+  if (!state_.server || state_.server->in_recovery || state_.promoting || state_.suspected_divergence) return false;
+  const pb::RulePosition& own = state_.position.position();
+  const std::int64_t term = own.decision().rule_number().coordinator_term();
+  const pb::RulePosition* known = state_.recorded_primary ? &state_.recorded_primary->position() : nullptr;
+  // The timeline says in which term this server was promoted.
+  return !HasProposal(own) && state_.server->timeline == term + 1 && state_.resigned_term < term &&
+         multigres::consensus::IsActiveLeader(state_.self, own, promises_.revocation(), known);
+}
+
+Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
+  auto repaired = co_await RepairSyncStandbys(deadline);
+  if (!repaired) co_return repaired;
+  RuleWrite write;
+  write.expected = state_.position.position();
+  write.rule = write.expected.decision();
+  write.requirement = multigres::consensus::IncomingRequirement(write.rule);
+  auto standbys = multigres::consensus::IncomingSyncStandbys(write.rule);
+  if (!standbys) co_return std::unexpected(std::move(standbys.error()));
+  write.standbys = *standbys;
+  const pb::RuleNumber number = write.rule.rule_number();
+  auto confirmed = co_await rules_.Confirm(std::move(write), deadline);
+  if (!confirmed) co_return confirmed;
+  state_.writes_admitted = true;
+  state_.admitted_term = number.coordinator_term();
+  pb::ReplicationPrimary self;
+  *self.mutable_position() = state_.position.position();
+  *self.mutable_primary() = state_.address;
+  state_.recorded_primary = std::move(self);
+  logger_.Info("leading again", {{"rule", RuleNumberText(number)}});
+  co_return Result<>();
 }
 
 Awaitable<void> Agent::FinishPromotion() {

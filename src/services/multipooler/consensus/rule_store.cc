@@ -170,10 +170,16 @@ Awaitable<Result<>> RuleStore::WriteProposal(RuleWrite write, Deadline deadline)
                                                 multigres::consensus::RuleNumberText(write.rule.rule_number())));
   }
   // A retry: something small that is certainly after the proposal, and waits as it did.
-  std::string sql = there ? "UPDATE multigres.rule_history SET decided = decided WHERE coordinator_term = " +
-                                std::to_string(write.rule.rule_number().coordinator_term()) +
-                                " AND leader_subterm = " + std::to_string(write.rule.rule_number().leader_subterm())
-                          : ProposalStatement(write);
+  if (there) co_return co_await Confirm(std::move(write), deadline);
+  std::string sql = ProposalStatement(write);
+  co_return co_await Execute(std::move(sql), std::move(write), deadline);
+}
+
+Awaitable<Result<>> RuleStore::Confirm(RuleWrite write, Deadline deadline) {
+  const auto& number = write.rule.rule_number();
+  std::string sql = fmt::format(
+      "UPDATE multigres.rule_history SET decided = decided WHERE coordinator_term = {} AND leader_subterm = {}",
+      number.coordinator_term(), number.leader_subterm());
   co_return co_await Execute(std::move(sql), std::move(write), deadline);
 }
 

@@ -35,6 +35,8 @@ class RuleStore {
   // holds it. A proposal that is there already with the same number and content is only waited for. At most 30 s.
   // ABORTED `rule conflict: current rule version changed since last read`; otherwise the outcome may be unknown.
   Awaitable<Result<>> WriteProposal(RuleWrite write, Deadline deadline);
+  // Proves, by a commit that changes nothing, that a quorum still holds and acknowledges the rule `write.rule`.
+  Awaitable<Result<>> Confirm(RuleWrite write, Deadline deadline);
   // Makes the open proposal write.rule the decision. The same guarantees.
   Awaitable<Result<>> MarkDecision(RuleWrite write, Deadline deadline);
 

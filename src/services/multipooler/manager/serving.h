@@ -5,12 +5,9 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <list>
-#include <memory>
-#include <mutex>
 #include <string>
 
-#include "tools/async/event.h"
+#include "services/multipooler/manager/published.h"
 #include "tools/async/reactor.h"
 #include "tools/clock/clock.h"
 
@@ -37,44 +34,28 @@ struct ServingState {
 std::string ToString(const ServingState& state);
 
 // The published serving state: what health streams tell gateways and the topology record shows. Written by the manager
-// on its reactor, read and listened to from any.
+// on its reactor, read and listened to from any. Not for admission on the hot path: DataPath is told of each change for
+// that.
 class ServingBoard {
  public:
-  ServingBoard() = default;
-  ServingBoard(const ServingBoard&) = delete;
-  ServingBoard& operator=(const ServingBoard&) = delete;
-  ~ServingBoard();
+  using Subscription = Published<ServingState>::Subscription;
 
-  // From any thread. Not for admission on the hot path: DataPath::Apply() is told of each change for that.
-  ServingState state() const;
+  ServingState state() const { return published_.value(); }
   // Manager only. Equal states are not published again.
   void Publish(const ServingState& state);
-
-  // Unsubscribes when destroyed, which must happen on the listener's reactor; no callback runs afterwards.
-  class [[nodiscard]] Subscription {
-   public:
-    Subscription() = default;
-    Subscription(Subscription&&) noexcept = default;
-    Subscription& operator=(Subscription&& other) noexcept;
-    ~Subscription() { Reset(); }
-    void Reset();
-
-   private:
-    friend class ServingBoard;
-    struct Listener;
-    ServingBoard* board_ = nullptr;
-    std::shared_ptr<Listener> listener_;
-  };
   // Runs on `reactor`, first soon with the current state, then after each change (the last one always arrives). Call it
-  // on that reactor. The board must outlive the subscription.
-  Subscription Listen(Reactor& reactor, std::function<void(const ServingState&)> callback);
+  // on that reactor, where the subscription must also be destroyed.
+  Subscription Listen(Reactor& reactor, std::function<void(const ServingState&)> callback) {
+    return published_.Listen(reactor, std::move(callback));
+  }
+
+  // How far this standby is behind its leader, by the leader's heartbeat; 0 = unknown, or not a standby. Any thread.
+  std::int64_t replication_lag_ns() const { return lag_ns_.load(std::memory_order_relaxed); }
+  void SetReplicationLag(std::int64_t lag_ns) { lag_ns_.store(lag_ns, std::memory_order_relaxed); }
 
  private:
-  static void Notify(const std::shared_ptr<Subscription::Listener>& listener, const ServingState& state);
-
-  mutable std::mutex mutex_;
-  ServingState state_;
-  std::list<std::weak_ptr<Subscription::Listener>> listeners_;
+  Published<ServingState> published_;
+  std::atomic<std::int64_t> lag_ns_ = 0;
 };
 
 // What the manager asks of query serving. Called on the manager's reactor, one call at a time; implemented by the data

@@ -1,0 +1,144 @@
+// The pooler's manager: keeps its PostgreSQL running as the shard's rules want it, serves its role to the data path,
+// tells its status, and stands in the topology.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/topoclient/registration.h"
+#include "multipoolermanagerdata.pb.h"
+#include "services/multipooler/consensus/agent.h"
+#include "services/multipooler/manager/bootstrap.h"
+#include "services/multipooler/manager/config.h"
+#include "services/multipooler/manager/heartbeat.h"
+#include "services/multipooler/manager/monitor_decision.h"
+#include "services/multipooler/manager/peers.h"
+#include "services/multipooler/manager/published.h"
+#include "services/multipooler/manager/serving_control.h"
+#include "tools/async/mutex.h"
+#include "tools/async/task_group.h"
+#include "tools/log/logger.h"
+
+namespace multigres::pooler::manager {
+
+// One reactor. Start() once; Stop() must be awaited before destruction.
+class PoolerManager final : private consensus::AgentHost {
+ public:
+  struct Seams {
+    Reactor& reactor;
+    topo::Store& store;
+    replication::PostgresProcess& process;
+    Peers& peers;
+    DataPath& data_path;
+  };
+  PoolerManager(ManagerConfig config, Seams seams, Logger logger);
+  ~PoolerManager() override;
+
+  // Loads the promises (FAILED_PRECONDITION, DATA_LOSS: refuse to start), writes the passfile, and starts registration,
+  // monitoring, heartbeat and status in the background.
+  Awaitable<Result<>> Start();
+  // ha.md, section 8.4: monitor stopped, drained, ineligible, PostgreSQL stopped, streams ended, SHUTDOWN in the
+  // topology.
+  Awaitable<void> Stop();
+
+  const ManagerConfig& config() const { return config_; }
+  Reactor& reactor() { return reactor_; }
+  ServingBoard& serving() { return serving_.board(); }
+  consensus::Agent& agent() { return *agent_; }
+  // True from Start() to Stop(): before and after, RPCs answer UNAVAILABLE.
+  bool ready() const { return ready_; }
+  // For the status page: "" once registered.
+  const std::string& registration_status() const { return publisher_->status(); }
+
+  // What health streams tell: published after every change and refresh.
+  using Snapshot = std::shared_ptr<const ::multipoolermanagerdata::StatusResponse>;
+  struct HealthState {
+    Snapshot snapshot;
+    std::uint64_t changes = 0;  // grows only when something but a reading of the clock or an LSN has changed
+    bool ended = false;         // this process is leaving
+  };
+  Published<HealthState>& health() { return health_; }
+  // Looks at PostgreSQL now (at most 5 s; an operation in progress isn't waited for longer than 1 s) and returns what
+  // it then knows.
+  Awaitable<Snapshot> FreshStatus();
+
+  // --- the RPCs that are the manager's own
+  Awaitable<Result<>> WaitForLsn(std::string target, Duration timeout, Deadline deadline);
+  Awaitable<Result<>> StartReplication(Deadline deadline);
+  Awaitable<Result<::multipoolermanagerdata::StandbyReplicationStatus>> StopReplication(
+      ::multipoolermanagerdata::ReplicationPauseMode mode, bool wait, Deadline deadline);
+  void SetPostgresRestartsEnabled(bool enabled);
+  Awaitable<Result<::multipoolermanagerdata::ReloadConfigResponse>> ReloadConfig(
+      ::multipoolermanagerdata::ReloadConfigRequest request, Deadline deadline);
+
+ private:
+  // AgentHost
+  Awaitable<void> DrainForDemotion() override;
+  Awaitable<void> OnConsensusChanged() override;
+  Awaitable<void> OnServerRestarted() override;
+  void WakeMonitor() override { wake_monitor_.Set(); }
+
+  Awaitable<void> RefreshLoop();
+  Awaitable<void> MonitorLoop();
+  Awaitable<void> HeartbeatLoop();
+  Awaitable<void> FinishPromotion();
+  // With the action lock held.
+  Awaitable<void> Refresh();
+  Awaitable<void> MonitorTick();
+  Awaitable<MonitorView> Look();
+  Awaitable<bool> IsCutOff();
+  Awaitable<Result<>> Act(MonitorAction action);
+  Awaitable<Result<>> StartServer();
+  Awaitable<Result<>> BootstrapStep();
+  Awaitable<void> SettleFloor();
+  bool ShouldFollow() const;
+  bool Streaming() const;
+
+  ServingState WantedServing() const;
+  Awaitable<void> PublishState();
+  void PublishTopology();
+  std::shared_ptr<::multipoolermanagerdata::StatusResponse> BuildStatus() const;
+  Result<> WritePassfile() const;
+  Clock& clock() { return reactor_.clock(); }
+
+  const ManagerConfig config_;
+  Reactor& reactor_;
+  topo::Store& store_;
+  replication::PostgresProcess& process_;
+  Peers& peers_;
+  Logger logger_;
+
+  replication::AdminSessions sessions_;
+  ServingControl serving_;
+  Published<HealthState> health_;
+  HealthState published_health_;
+  std::string comparable_status_;
+  consensus::MemberState state_;
+  Mutex action_lock_;
+  std::unique_ptr<consensus::PromiseStore> promises_;
+  std::unique_ptr<consensus::Agent> agent_;
+  std::unique_ptr<Bootstrap> bootstrap_;
+  Heartbeat heartbeat_;
+  std::unique_ptr<topo::PoolerPublisher> publisher_;
+
+  bool ready_ = false;
+  bool stopping_ = false;
+  bool restarts_enabled_ = true;
+  bool initialized_ = false;  // as pgctld said last
+  bool process_alive_ = false;
+  ::multipoolermanagerdata::PostgresAction postgres_action_ = {};
+  TimePoint postgres_action_since_;
+  bool promotion_unfinished_ = false;
+  bool was_writable_ = false;
+  std::optional<TimePoint> not_streaming_since_;
+  std::optional<replication::Lsn> last_receive_lsn_;
+  std::optional<WallTime> receive_lsn_advanced_at_;
+  TimePoint next_rejoin_{};
+  Duration rejoin_backoff_;
+  std::string last_waiting_;
+  bool waiting_ = false;
+  Event wake_monitor_;
+  TaskGroup tasks_;
+};
+
+}  // namespace multigres::pooler::manager

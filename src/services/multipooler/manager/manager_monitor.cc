@@ -1,0 +1,240 @@
+// The manager's monitor: looks, decides (monitor_decision.h), acts; one action a tick, with the action lock held.
+#include "common/consensus/lsn.h"
+#include "common/consensus/member.h"
+#include "common/consensus/position.h"
+#include "common/consensus/revocation.h"
+#include "common/consensus/rule_number.h"
+#include "common/consensus/transition.h"
+#include "services/multipooler/manager/manager.h"
+#include "services/multipooler/manager/recruit_floor.h"
+#include "services/multipooler/replication/auto_conf.h"
+#include "services/multipooler/replication/promotion.h"
+#include "tools/fs/file.h"
+
+namespace multigres::pooler::manager {
+
+namespace pb = ::clustermetadata;
+namespace data = ::multipoolermanagerdata;
+using multigres::consensus::MemberText;
+using multigres::consensus::SameMember;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr Duration kActionTimeout = seconds(60);
+constexpr Duration kRejoinTimeout = minutes(30);
+constexpr Duration kMostRejoinBackoff = minutes(5);
+constexpr Duration kCutOffAfter = seconds(10);
+constexpr Duration kBusyRetry = seconds(1);
+
+}  // namespace
+
+Awaitable<void> PoolerManager::MonitorLoop() {
+  while (true) {
+    wake_monitor_.Reset();
+    waiting_ = false;
+    {
+      auto lock = co_await action_lock_.Lock(clock(), clock().After(config_.monitor_interval), "monitor");
+      if (lock) co_await MonitorTick();
+    }
+    if (promotion_unfinished_ && agent_->IsWritableLeader()) {
+      promotion_unfinished_ = false;
+      co_await agent_->FinishPromotion();
+      continue;
+    }
+    // What waits for others is looked at more often than what is well.
+    const Duration pause = waiting_ ? std::min(kBusyRetry, config_.monitor_interval) : config_.monitor_interval;
+    (void)co_await wake_monitor_.WaitUntil(clock(), clock().After(pause));
+  }
+}
+
+Awaitable<void> PoolerManager::MonitorTick() {
+  co_await Refresh();
+  const MonitorView view = co_await Look();
+  const MonitorAction action = DecideMonitorAction(view);
+  if (action == MonitorAction::kNone) {
+    co_await SettleFloor();
+    co_return;
+  }
+  if (action != MonitorAction::kBootstrap) logger_.Info("monitor acts", {{"action", ActionName(action)}});
+  auto done = co_await Act(action);
+  if (!done) {
+    logger_.Warn("monitor action failed", {{"action", ActionName(action)}, {"error", done.error()}});
+  }
+  // An action that succeeded may have uncovered the next.
+  if (done && !waiting_) wake_monitor_.Set();
+  co_await Refresh();
+}
+
+bool PoolerManager::ShouldFollow() const {
+  if (!state_.recorded_primary || state_.promoting) return false;
+  const pb::ReplicationPrimary& primary = *state_.recorded_primary;
+  return !SameMember(primary.primary().id(), state_.self) &&
+         !multigres::consensus::IsRuleRevoked(primary.position(), promises_->revocation());
+}
+
+bool PoolerManager::Streaming() const {
+  return state_.server && state_.server->receiver_status == "streaming";
+}
+
+Awaitable<MonitorView> PoolerManager::Look() {
+  MonitorView view;
+  view.restarts_enabled = restarts_enabled_;
+  auto process = co_await process_.Status(clock().After(seconds(3)));
+  view.conclusive = process.has_value();
+  if (!process) {
+    logger_.Warn("pgctld doesn't answer", {{"error", process.error()}});
+    co_return view;
+  }
+  initialized_ = view.initialized = process->initialized;
+  process_alive_ = view.process_alive = process->process_alive;
+  view.answering = state_.server.has_value() && process->process_alive;
+  view.bootstrap_interrupted = bootstrap_->WasInterrupted();
+  view.rewind_interrupted = agent_->RewindWasInterrupted();
+  view.suspected_divergence = state_.suspected_divergence;
+  view.leads_by_rule = agent_->LeadsByRule();
+  view.can_rejoin = agent_->CanRejoin();
+  view.rejoin_backoff_over = clock().Now() >= next_rejoin_;
+  if (!view.answering) co_return view;
+
+  const replication::ServerState& server = *state_.server;
+  view.in_recovery = server.in_recovery;
+  view.writable_leader = agent_->IsWritableLeader();
+  view.could_readmit = agent_->CouldReadmit();
+  view.demotion_requested =
+      state_.resigned_term != 0 &&
+      state_.resigned_term >= state_.position.position().decision().rule_number().coordinator_term();
+  view.self_healing = !state_.replication_stopped;
+  view.should_follow = ShouldFollow();
+  if (view.should_follow) {
+    view.conninfo_differs = server.primary_conninfo != agent_->ConninfoTo(state_.recorded_primary->primary()).Text();
+  }
+  view.restore_command_set = !server.restore_command.empty();
+  if (view.writable_leader) {
+    auto wanted = multigres::consensus::SyncStandbysFor(state_.position.position(), MemberText(config_.id));
+    view.sync_standbys_differ =
+        wanted && (wanted->Text() != server.synchronous_standby_names || server.synchronous_commit != "on");
+    view.checkpointed_as_primary = server.checkpoint_timeline == server.timeline;
+    view.rewind_ready = state_.recorded_primary && state_.recorded_primary->rewind_ready();
+  }
+  view.cut_off = co_await IsCutOff();
+  co_return view;
+}
+
+// Streaming should work and doesn't, and it isn't because the leader is gone.
+Awaitable<bool> PoolerManager::IsCutOff() {
+  if (!state_.server->in_recovery || !ShouldFollow() || Streaming()) {
+    not_streaming_since_.reset();
+    co_return false;
+  }
+  if (!not_streaming_since_) not_streaming_since_ = clock().Now();
+  if (clock().Now() - *not_streaming_since_ < kCutOffAfter) co_return false;
+  const pb::PoolerAddress& primary = state_.recorded_primary->primary();
+  replication::AdminOptions options = config_.admin;
+  options.address = TcpAddress{primary.host(), static_cast<std::uint16_t>(primary.postgres_port())};
+  replication::AdminSessions sessions(reactor_, std::move(options));
+  auto recovering = co_await sessions.Scalar("SELECT pg_is_in_recovery()", clock().After(seconds(1)));
+  co_return recovering && *recovering == "f";
+}
+
+Awaitable<Result<>> PoolerManager::Act(MonitorAction action) {
+  const Deadline deadline = clock().After(kActionTimeout);
+  switch (action) {
+    case MonitorAction::kNone:
+      break;
+    case MonitorAction::kBootstrap:
+      co_return co_await BootstrapStep();
+    case MonitorAction::kStartAsStandby:
+      co_return co_await StartServer();
+    case MonitorAction::kFlagDivergence:
+      state_.suspected_divergence = true;
+      break;
+    case MonitorAction::kRejoin: {
+      auto rejoined = co_await agent_->Rejoin(clock().After(kRejoinTimeout));
+      if (rejoined) {
+        rejoin_backoff_ = seconds(5);
+        co_return rejoined;
+      }
+      next_rejoin_ = clock().Now() + rejoin_backoff_;
+      rejoin_backoff_ = std::min(rejoin_backoff_ * 2, kMostRejoinBackoff);
+      co_return rejoined;
+    }
+    case MonitorAction::kRequestDemotion:
+      state_.resigned_term =
+          std::max<std::int64_t>(1, state_.position.position().decision().rule_number().coordinator_term());
+      break;
+    case MonitorAction::kReadmit:
+      co_return co_await agent_->Readmit(deadline);
+    case MonitorAction::kRepairConninfo:
+      co_return co_await agent_->RepairConninfo(deadline);
+    case MonitorAction::kRepairSyncStandbys:
+      co_return co_await agent_->RepairSyncStandbys(deadline);
+    case MonitorAction::kMarkRewindReady:
+      state_.recorded_primary->set_rewind_ready(true);
+      break;
+  }
+  co_return Result<>();
+}
+
+Awaitable<Result<>> PoolerManager::StartServer() {
+  auto prepared = replication::TimelineReservation::RemoveLeftovers(config_.data_dir);
+  if (prepared && state_.suspected_divergence) {
+    const std::vector<replication::AutoConfChange> changes = {
+        {.name = "primary_conninfo", .remove = true, .value = {}}};
+    prepared = replication::EditAutoConf(config_.data_dir, changes);
+  }
+  if (!prepared) co_return prepared;
+  postgres_action_ = data::POSTGRES_ACTION_STARTING;
+  postgres_action_since_ = clock().Now();
+  co_await PublishState();
+  sessions_.DropIdle();
+  auto started = co_await process_.StartAsStandby(state_.suspected_divergence);
+  postgres_action_ = data::POSTGRES_ACTION_UNSPECIFIED;
+  state_.writes_admitted = false;
+  if (started) co_await OnServerRestarted();
+  co_return started;
+}
+
+Awaitable<Result<>> PoolerManager::BootstrapStep() {
+  postgres_action_ = data::POSTGRES_ACTION_STARTING;
+  postgres_action_since_ = clock().Now();
+  co_await PublishState();
+  auto progress = co_await bootstrap_->Step();
+  postgres_action_ = data::POSTGRES_ACTION_UNSPECIFIED;
+  waiting_ = true;
+  if (!progress) co_return std::unexpected(std::move(progress.error()));
+  if (progress->done) {
+    waiting_ = false;
+    last_waiting_.clear();
+    co_await OnServerRestarted();
+    co_return Result<>();
+  }
+  if (progress->waiting_for != last_waiting_) logger_.Info("bootstrap waits", {{"reason", progress->waiting_for}});
+  last_waiting_ = progress->waiting_for;
+  co_return Result<>();
+}
+
+// A seeded member's floor: the LSN of a leader that writes by a rule at least as high as any followed, read after the
+// copy was made.
+Awaitable<void> PoolerManager::SettleFloor() {
+  const pb::LsnPosition* floor = promises_->recruit_floor();
+  if (floor == nullptr || !state_.server) co_return;
+  if (!IsUnknownFloor(*floor)) {
+    if (!multigres::consensus::IsFloorOutstanding(state_.position, floor)) {
+      auto cleared = promises_->ClearRecruitFloor();
+      if (!cleared) logger_.Warn("recruit floor not cleared", {{"error", cleared.error()}});
+    }
+    co_return;
+  }
+  if (!ShouldFollow()) co_return;
+  auto leader = co_await peers_.StatusOf(state_.recorded_primary->primary().id(), clock().After(seconds(3)));
+  if (!leader || leader->status().pooler_type() != pb::PRIMARY) co_return;
+  const pb::PoolerPosition& position = leader->consensus_status().current_position();
+  const auto number = multigres::consensus::HighestRuleNumber(position.position());
+  if (multigres::consensus::Compare(number, promises_->highest_followed()) < 0) co_return;
+  auto stored = promises_->StoreRecruitFloor(multigres::consensus::Numbers(position));
+  if (!stored) logger_.Warn("recruit floor not stored", {{"error", stored.error()}});
+}
+
+}  // namespace multigres::pooler::manager

@@ -1,0 +1,60 @@
+// The other members of the shard, as the topology and they themselves tell.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "clustermetadata.pb.h"
+#include "common/rpc/channel.h"
+#include "common/topoclient/store.h"
+#include "multipoolermanagerdata.pb.h"
+
+namespace multigres::pooler::manager {
+
+struct Peer {
+  ::clustermetadata::MultiPooler record;
+  // Empty if it didn't answer.
+  std::optional<::multipoolermanagerdata::StatusResponse> status;
+
+  bool IsInitialized() const { return status && status->status().is_initialized(); }
+  bool IsPrimary() const { return status && status->status().pooler_type() == ::clustermetadata::PRIMARY; }
+};
+
+class Peers {
+ public:
+  virtual ~Peers() = default;
+  // Everybody who is registered for the shard, but not oneself. An error: the topology can't be read completely, so
+  // nothing may be concluded.
+  virtual Awaitable<Result<std::vector<Peer>>> Survey(Deadline deadline) = 0;
+  // One member's status, by its id.
+  virtual Awaitable<Result<::multipoolermanagerdata::StatusResponse>> StatusOf(::clustermetadata::ID id,
+                                                                               Deadline deadline) = 0;
+};
+
+// By gRPC; each status within 2 s, all at once.
+class TopologyPeers final : public Peers {
+ public:
+  TopologyPeers(topo::Store& store, ::clustermetadata::ID self, ::clustermetadata::ShardKey shard);
+  ~TopologyPeers() override;
+  Awaitable<Result<std::vector<Peer>>> Survey(Deadline deadline) override;
+  Awaitable<Result<::multipoolermanagerdata::StatusResponse>> StatusOf(::clustermetadata::ID id,
+                                                                       Deadline deadline) override;
+  // Must be awaited before destruction.
+  Awaitable<void> Close();
+
+ private:
+  Awaitable<Result<std::vector<Peer>>> Registered(Deadline deadline);
+  Awaitable<Result<::multipoolermanagerdata::StatusResponse>> Ask(const ::clustermetadata::MultiPooler& record,
+                                                                  Deadline deadline);
+  Awaitable<void> AskInto(Peer& peer, Deadline deadline);
+
+  topo::Store& store_;
+  const ::clustermetadata::ID self_;
+  const ::clustermetadata::ShardKey shard_;
+  std::map<std::string, std::unique_ptr<rpc::Channel>> channels_;  // by address
+};
+
+}  // namespace multigres::pooler::manager
