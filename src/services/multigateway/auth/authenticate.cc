@@ -17,7 +17,9 @@ using multigres::auth::ScramServer;
 using multigres::auth::ScramServerOptions;
 using multigres::auth::ScramVerifier;
 
-Error TimedOut() { return Error(Code::kDeadlineExceeded, "08006", "canceling authentication due to timeout"); }
+Error TimedOut() {
+  return Error(Code::kDeadlineExceeded, "08006", "canceling authentication due to timeout");
+}
 
 bool HasExpired(const multipoolerservice::GetAuthCredentialsResponse& credentials, WallTime now) {
   if (!credentials.has_valid_until()) return false;
@@ -53,9 +55,9 @@ Awaitable<Result<pgwire::Frame>> ReadSasl(ClientConnection& client) {
     co_return Fail(Code::kUnavailable, "08006", "client closed the connection");
   }
   if ((*frame)->type != pgwire::kPassword) {
-    co_return Fail(Code::kInvalidArgument, "08P01",
-                   fmt::format("expected SASL response, got message type {}",
-                               static_cast<unsigned char>((*frame)->type)));
+    co_return Fail(
+        Code::kInvalidArgument, "08P01",
+        fmt::format("expected SASL response, got message type {}", static_cast<unsigned char>((*frame)->type)));
   }
   co_return **frame;
 }

@@ -14,8 +14,8 @@ namespace multigres::gateway::auth {
 
 using Credentials = std::shared_ptr<const multipoolerservice::GetAuthCredentialsResponse>;
 
-// Asks a pooler for a role's credentials. Lookups of the same role and database at the same time are one, and an answer is
-// good for a second: a storm of logins costs the server a query. One reactor.
+// Asks a pooler for a role's credentials. Lookups of the same role and database at the same time are one, and an answer
+// is good for a second: a storm of logins costs the server a query. One reactor.
 class CredentialSource {
  public:
   // Must outlive the source.

@@ -64,8 +64,7 @@ Result<CancelRegistry::Registration> CancelRegistry::Register(Reactor& reactor, 
     process_id = prefix_ << kSessionBits | next_session_;
     next_session_ = next_session_ + 1 == kSessions ? 1 : next_session_ + 1;
   } while (entries_.contains(process_id));
-  entries_.emplace(process_id,
-                   Entry{&reactor, registration.secret_key_, std::move(cancel), registration.alive_});
+  entries_.emplace(process_id, Entry{&reactor, registration.secret_key_, std::move(cancel), registration.alive_});
   registration.registry_ = this;
   registration.process_id_ = process_id;
   return registration;

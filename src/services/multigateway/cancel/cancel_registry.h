@@ -17,9 +17,12 @@ namespace multigres::gateway::cancel {
 // A process id as clients see it: 0 | gateway's prefix (11 bits, 1 to 2047) | session (20 bits, from 1).
 inline constexpr std::uint32_t kSessionBits = 20;
 inline constexpr std::uint32_t kMaxPrefix = 2047;
-constexpr std::uint32_t PrefixOf(std::uint32_t process_id) { return process_id >> kSessionBits & kMaxPrefix; }
+constexpr std::uint32_t PrefixOf(std::uint32_t process_id) {
+  return process_id >> kSessionBits & kMaxPrefix;
+}
 
-// Those of one gateway, over both ports and all reactors. Any thread; touched when sessions begin, end and are cancelled.
+// Those of one gateway, over both ports and all reactors. Any thread; touched when sessions begin, end and are
+// cancelled.
 class CancelRegistry {
  public:
   // A session's entry; gone when this is.
@@ -47,7 +50,8 @@ class CancelRegistry {
   CancelRegistry(const CancelRegistry&) = delete;
   CancelRegistry& operator=(const CancelRegistry&) = delete;
 
-  // Known once the gateway is registered in topology; before that nothing registers. Sessions that are there keep theirs.
+  // Known once the gateway is registered in topology; before that nothing registers. Sessions that are there keep
+  // theirs.
   void SetPrefix(std::uint32_t prefix);
   std::uint32_t prefix() const;
 

@@ -7,7 +7,9 @@
 namespace multigres::gateway::cancel {
 namespace {
 
-Awaitable<void> Settle(Reactor& reactor) { co_await SleepFor(reactor.clock(), std::chrono::milliseconds(1)); }
+Awaitable<void> Settle(Reactor& reactor) {
+  co_await SleepFor(reactor.clock(), std::chrono::milliseconds(1));
+}
 
 TEST(CancelRegistry, NumbersCarryThePrefixAndAreNeverNegative) {
   Reactor reactor;

@@ -93,8 +93,8 @@ Awaitable<void> ClientSessions::RunSession(ClientConnection& client, StartupRequ
                                 ? Deadline::Never()
                                 : reactor_.clock().After(config_.authentication_timeout);
   logging_in_.insert(&client);
-  auto authenticated = co_await auth::Authenticate(client, credentials_, request.user, request.database,
-                                                   config_.mock_secret, deadline);
+  auto authenticated =
+      co_await auth::Authenticate(client, credentials_, request.user, request.database, config_.mock_secret, deadline);
   logging_in_.erase(&client);
   client.SetReadDeadline(Deadline::Never());
   if (!authenticated) {
@@ -106,8 +106,8 @@ Awaitable<void> ClientSessions::RunSession(ClientConnection& client, StartupRequ
     WriteFatal(client, allowed.error());
     co_return;
   }
-  auto point = MakeStartingPoint(request, *authenticated->credentials, config_.statement_timeout_ms,
-                                 config_.target_replica);
+  auto point =
+      MakeStartingPoint(request, *authenticated->credentials, config_.statement_timeout_ms, config_.target_replica);
   if (!point) {
     WriteFatal(client, point.error());
     co_return;

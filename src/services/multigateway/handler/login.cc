@@ -18,7 +18,9 @@ std::string Upper(std::string_view text) {
   return upper;
 }
 
-std::string Lower(std::string_view text) { return FoldName(text); }
+std::string Lower(std::string_view text) {
+  return FoldName(text);
+}
 
 // Encoding names compare by their letters and digits alone (pg_char_to_encoding).
 std::string CanonicalEncoding(std::string_view value) {
@@ -70,7 +72,9 @@ std::string CanonicalDateStyle(std::string_view value, std::string_view server_v
   return style + ", " + order;
 }
 
-bool IsBoolean(std::string_view value) { return value == "on" || value == "off"; }
+bool IsBoolean(std::string_view value) {
+  return value == "on" || value == "off";
+}
 
 std::string CanonicalBoolean(std::string_view value) {
   const std::string text = Lower(value);
@@ -82,8 +86,9 @@ std::string CanonicalBoolean(std::string_view value) {
 
 Result<> CheckAllowed(std::string_view folded, std::string_view value) {
   if (folded == "synchronous_commit") {
-    return Fail(Code::kUnimplemented, "0A000",
-                "setting synchronous_commit is not supported: it is what keeps acknowledged commits through a failover");
+    return Fail(
+        Code::kUnimplemented, "0A000",
+        "setting synchronous_commit is not supported: it is what keeps acknowledged commits through a failover");
   }
   if (folded == "search_path" && Lower(value).find("pg_temp") != std::string::npos) {
     return Fail(Code::kUnimplemented, "0A000",
@@ -136,9 +141,8 @@ Result<StartingPoint> MakeStartingPoint(const listener::StartupRequest& request,
     }
   }
   point.settings = session::Settings::Make(std::move(entries));
-  point.variables = session::GatewayVariables(
-      defaults[static_cast<std::size_t>(GatewayVariable::kStatementTimeout)],
-      defaults[static_cast<std::size_t>(GatewayVariable::kIdleSessionTimeout)]);
+  point.variables = session::GatewayVariables(defaults[static_cast<std::size_t>(GatewayVariable::kStatementTimeout)],
+                                              defaults[static_cast<std::size_t>(GatewayVariable::kIdleSessionTimeout)]);
   return point;
 }
 

@@ -21,9 +21,8 @@ multipoolerservice::GetAuthCredentialsResponse ServerReports() {
 
 TEST(Login, ReportsTheServersOwnValuesWithTheClientsOverrides) {
   listener::StartupRequest request;
-  request.settings = {{"application_name", "psql"},       {"TIMEZONE", "UTC"}, {"datestyle", "sql"},
-                      {"client_encoding", "latin-1"},     {"work_mem", "1MB"},
-                      {"default_transaction_read_only", "1"}};
+  request.settings = {{"application_name", "psql"},   {"TIMEZONE", "UTC"}, {"datestyle", "sql"},
+                      {"client_encoding", "latin-1"}, {"work_mem", "1MB"}, {"default_transaction_read_only", "1"}};
   auto point = MakeStartingPoint(request, ServerReports(), 0, false);
   ASSERT_TRUE(point);
   EXPECT_EQ(point->reported["application_name"], "psql");

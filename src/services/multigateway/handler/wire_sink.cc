@@ -30,7 +30,9 @@ void WireSink::RowDescription(const engine::Fields& fields) {
   client_.Flush();
 }
 
-void WireSink::NoData() { pgwire::WriteNoData(client_.out()); }
+void WireSink::NoData() {
+  pgwire::WriteNoData(client_.out());
+}
 
 void WireSink::DataRows(std::string&& frames, std::uint32_t /*rows*/, bool row_in_progress) {
   client_.out().Bytes(frames);
@@ -38,11 +40,17 @@ void WireSink::DataRows(std::string&& frames, std::uint32_t /*rows*/, bool row_i
   client_.Flush();
 }
 
-void WireSink::CommandComplete(std::string_view tag) { pgwire::WriteCommandComplete(client_.out(), tag); }
+void WireSink::CommandComplete(std::string_view tag) {
+  pgwire::WriteCommandComplete(client_.out(), tag);
+}
 
-void WireSink::EmptyQuery() { pgwire::WriteEmptyQueryResponse(client_.out()); }
+void WireSink::EmptyQuery() {
+  pgwire::WriteEmptyQueryResponse(client_.out());
+}
 
-void WireSink::PortalSuspended() { pgwire::WritePortalSuspended(client_.out()); }
+void WireSink::PortalSuspended() {
+  pgwire::WritePortalSuspended(client_.out());
+}
 
 void WireSink::Notice(const PgDiagnostic& notice) {
   pgwire::WriteDiagnostic(client_.out(), notice);
@@ -69,7 +77,9 @@ void WireSink::CopyData(std::string&& data) {
   client_.Flush();
 }
 
-void WireSink::CopyDone() { pgwire::WriteCopyDone(client_.out()); }
+void WireSink::CopyDone() {
+  pgwire::WriteCopyDone(client_.out());
+}
 
 Awaitable<Result<engine::CopyInput>> WireSink::ReadCopyInput() {
   using engine::CopyInput;
@@ -109,7 +119,9 @@ Awaitable<Result<engine::CopyInput>> WireSink::ReadCopyInput() {
   }
 }
 
-bool WireSink::Overfull() const { return client_.out().size() > kMostUnsent; }
+bool WireSink::Overfull() const {
+  return client_.out().size() > kMostUnsent;
+}
 
 Awaitable<Result<>> WireSink::Flush() {
   auto drained = co_await client_.Drain(kLowWater);

@@ -65,8 +65,7 @@ Awaitable<Result<std::optional<pgwire::Frame>>> ClientConnection::ReadFrame() {
       if ((*header)->body_size > *most) co_return Fail(Code::kInvalidArgument, "08P01", "invalid message length");
       if (in_.size() >= (*header)->frame_size()) {
         consumed_ = (*header)->frame_size();
-        co_return pgwire::Frame{(*header)->type,
-                                in_.view().substr(pgwire::kFrameHeaderSize, (*header)->body_size)};
+        co_return pgwire::Frame{(*header)->type, in_.view().substr(pgwire::kFrameHeaderSize, (*header)->body_size)};
       }
     }
     auto more = co_await Fill();
@@ -181,7 +180,9 @@ std::unique_ptr<ByteStream> ClientConnection::TakeStream(std::string& unread) {
   return std::move(stream_);
 }
 
-void ClientConnection::SetStream(std::unique_ptr<ByteStream> stream) { stream_ = std::move(stream); }
+void ClientConnection::SetStream(std::unique_ptr<ByteStream> stream) {
+  stream_ = std::move(stream);
+}
 
 Awaitable<void> ClientConnection::Close() {
   if (stream_ != nullptr) {

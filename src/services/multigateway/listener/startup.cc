@@ -71,8 +71,7 @@ Result<std::pair<std::string, std::string>> ParseAssignment(std::string_view tex
 
 Result<StartupRequest> ReadParameters(const pgwire::StartupPacket& packet, std::vector<std::string>& refused) {
   StartupRequest request;
-  request.protocol_version =
-      pgwire::MinorOf(packet.protocol_version) >= 2 ? pgwire::kProtocol32 : pgwire::kProtocol30;
+  request.protocol_version = pgwire::MinorOf(packet.protocol_version) >= 2 ? pgwire::kProtocol32 : pgwire::kProtocol30;
   for (const auto& [name, value] : packet.parameters) {
     if (name == "user") {
       request.user = value;

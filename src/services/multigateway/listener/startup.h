@@ -47,10 +47,10 @@ using StartupOutcome = std::variant<StartupRequest, CancelRequest, NoSession>;
 // TLS. An error is the client's FATAL: 08P01 (bad packet; direct TLS without ALPN), 0A000 (second SSLRequest, major
 // version other than 3), 28000 (no user; plaintext where TLS is required), 22023 (bad `replication`), 42601 (bad
 // `options`). NegotiateProtocolVersion has been queued where it is due.
-Awaitable<Result<StartupOutcome>> NegotiateStartup(ClientConnection& client, StartupOptions options,
-                                                   Deadline deadline);
+Awaitable<Result<StartupOutcome>> NegotiateStartup(ClientConnection& client, StartupOptions options, Deadline deadline);
 
-// Splits a command line of `options` ("-c a=1 --b-c=2", backslash escapes) into settings. 42601 if it has anything else.
+// Splits a command line of `options` ("-c a=1 --b-c=2", backslash escapes) into settings. 42601 if it has anything
+// else.
 Result<std::vector<std::pair<std::string, std::string>>> ParseOptions(std::string_view options);
 
 }  // namespace multigres::gateway::listener

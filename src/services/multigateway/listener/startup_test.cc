@@ -54,7 +54,9 @@ std::string Startup(std::uint32_t version, std::vector<pgwire::StartupParameter>
   return std::string(out.view());
 }
 
-std::string SqlState(const Outcome& outcome) { return outcome.result ? "ok" : outcome.result.error().sqlstate(); }
+std::string SqlState(const Outcome& outcome) {
+  return outcome.result ? "ok" : outcome.result.error().sqlstate();
+}
 
 TEST(Startup, TakesUserDatabaseAndSettings) {
   auto outcome = Negotiate(Startup(pgwire::kProtocol30, {{"user", "ann"}, {"application_name", "psql"}}));

@@ -24,9 +24,9 @@ struct Backend {
   PreparedSet prepared;
   // Fell out of `prepared`: to be closed in the next extended pipeline.
   std::vector<std::string> to_close;
-  std::uint64_t generation = 0;  // of the pool when it was opened
-  TimePoint expires;     // end of its lifetime: not reused then
-  TimePoint idle_since;  // while pooled
+  std::uint64_t generation = 0;            // of the pool when it was opened
+  TimePoint expires;                       // end of its lifetime: not reused then
+  TimePoint idle_since;                    // while pooled
   std::uint32_t client_connection_id = 0;  // the borrower's, for logs and the status page; 0 = none
   // Something stays on it that no reset takes away (temporary tables): close it instead of pooling it.
   bool tainted = false;

@@ -35,8 +35,8 @@ class PermitBudget {
   // Since when the longest waiter waits; TimePoint::max() if nobody does.
   TimePoint OldestWait() const { return TimePoint(Duration(oldest_.load(std::memory_order_relaxed))); }
 
-  // A pool that can close an idle socket when somebody elsewhere is out of permits. `close_one` runs on `reactor` and says
-  // whether it closed one. Register before use, for the budget's whole life.
+  // A pool that can close an idle socket when somebody elsewhere is out of permits. `close_one` runs on `reactor` and
+  // says whether it closed one. Register before use, for the budget's whole life.
   void AddReclaimer(Reactor& reactor, std::function<bool()> close_one);
 
  private:

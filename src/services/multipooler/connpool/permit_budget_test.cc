@@ -9,7 +9,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Awaitable<void> Settle(Reactor& reactor) { co_await SleepFor(reactor.clock(), 1ms); }
+Awaitable<void> Settle(Reactor& reactor) {
+  co_await SleepFor(reactor.clock(), 1ms);
+}
 
 TEST(PermitBudget, NeverGivesMoreThanItHas) {
   PermitBudget budget(2);

@@ -17,10 +17,10 @@ struct PoolConfig {
   std::size_t admin_capacity = 5;     // connections, beyond global_capacity, per process
   std::size_t global_capacity = 100;  // connections of all users
   std::size_t settings_cache_size = 1024;
-  std::size_t statement_names = 4096;        // distinct statements remembered per reactor
-  std::size_t prepared_per_backend = 1024;   // then the least recently used is closed
+  std::size_t statement_names = 4096;       // distinct statements remembered per reactor
+  std::size_t prepared_per_backend = 1024;  // then the least recently used is closed
   Duration idle_timeout = std::chrono::minutes(5);
-  Duration max_lifetime = std::chrono::hours(1);  // plus up to as much again, at random
+  Duration max_lifetime = std::chrono::hours(1);        // plus up to as much again, at random
   Duration inactive_timeout = std::chrono::minutes(5);  // a user without requests for so long is forgotten
   Duration dial_timeout = std::chrono::seconds(5);      // connecting and authenticating may take twice that
 };

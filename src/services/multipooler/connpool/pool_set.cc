@@ -39,8 +39,7 @@ Awaitable<Result<Lease>> PoolSet::Acquire(std::string user, LabelRef wanted, Sec
   if (user.empty()) co_return Fail(Code::kInvalidArgument, "request names no user");
   auto it = users_.find(user);
   if (it == users_.end()) {
-    auto pool =
-        std::make_unique<UserPool>(UserPool::Environment{reactor_, config_, budget_, random_}, user, clean_);
+    auto pool = std::make_unique<UserPool>(UserPool::Environment{reactor_, config_, budget_, random_}, user, clean_);
     it = users_.emplace(std::move(user), std::move(pool)).first;
     for (auto& [name, other] : users_) other->set_sharers(users_.size());
   }

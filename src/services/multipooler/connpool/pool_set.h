@@ -61,10 +61,10 @@ class PoolSet {
   TaskGroup tasks_;
 };
 
-// Dresses a borrowed connection: after it, the backend wears `wanted` and this application name. Costs a round trip if the
-// settings differ, and nothing if they don't. The statement isn't sent along: if a setting is refused, it must not run.
-// A server error (a value that isn't valid, a role that is gone) is the client's; the connection is to be closed then, as
-// it is after an interruption. Nothing of the client's has run.
+// Dresses a borrowed connection: after it, the backend wears `wanted` and this application name. Costs a round trip if
+// the settings differ, and nothing if they don't. The statement isn't sent along: if a setting is refused, it must not
+// run. A server error (a value that isn't valid, a role that is gone) is the client's; the connection is to be closed
+// then, as it is after an interruption. Nothing of the client's has run.
 Awaitable<Result<>> Dress(Backend& backend, const LabelRef& wanted, const LabelRef& clean,
                           std::string_view application_name, pgclient::Bounds bounds);
 

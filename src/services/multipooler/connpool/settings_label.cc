@@ -10,7 +10,9 @@ namespace multigres::pooler::connpool {
 
 namespace {
 
-char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char LowerAscii(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // Sorted by folded name; of equal names the last one stays.
 SettingsLabel::Entries Canonical(SettingsLabel::Entries entries) {
@@ -33,9 +35,13 @@ std::string KeyOf(const SettingsLabel::Entries& entries) {
 
 using pgclient::QuoteLiteral;
 
-bool IsIdentity(std::string_view name) { return name == "role" || name == "session_authorization"; }
+bool IsIdentity(std::string_view name) {
+  return name == "role" || name == "session_authorization";
+}
 
-bool IsNoRole(std::string_view name, std::string_view value) { return name == "role" && value == "none"; }
+bool IsNoRole(std::string_view name, std::string_view value) {
+  return name == "role" && value == "none";
+}
 
 }  // namespace
 

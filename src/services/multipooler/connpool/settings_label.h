@@ -22,7 +22,8 @@ class SettingsLabel {
   bool empty() const { return entries_.empty(); }
   // Unambiguous: every part is prefixed with its length, so no two maps share a key.
   const std::string& key() const { return key_; }
-  // The SQL that puts the settings on a clean backend; empty for the empty label. Names and values are quoted as literals.
+  // The SQL that puts the settings on a clean backend; empty for the empty label. Names and values are quoted as
+  // literals.
   const std::string& apply_sql() const { return apply_sql_; }
   // Statements for role and session_authorization, which a transaction's end can undo: repeated at every checkout.
   const std::string& identity_sql() const { return identity_sql_; }
@@ -41,8 +42,8 @@ inline constexpr std::string_view kApplicationName = "application_name";
 // Puts a backend back to what its role and database say.
 inline constexpr std::string_view kResetSql = "RESET ROLE; RESET SESSION AUTHORIZATION; RESET ALL";
 
-// Interns labels, least recently used out first. Labels still worn by a backend live on without the cache; an equal label
-// made later is then another pointer, which costs one needless switch and nothing else. One reactor.
+// Interns labels, least recently used out first. Labels still worn by a backend live on without the cache; an equal
+// label made later is then another pointer, which costs one needless switch and nothing else. One reactor.
 class LabelCache {
  public:
   explicit LabelCache(std::size_t capacity) : capacity_(capacity) {}

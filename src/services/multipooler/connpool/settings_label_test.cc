@@ -12,7 +12,8 @@ using Map = std::map<std::string, std::string>;
 TEST(SettingsLabel, NamesFoldToLowerCaseAndOrderDoesNotMatter) {
   LabelCache cache(8);
   const auto a = cache.Intern(Map{{"TimeZone", "UTC"}, {"work_mem", "1MB"}});
-  const auto b = cache.Intern(std::vector<std::pair<std::string, std::string>>{{"work_mem", "1MB"}, {"timezone", "UTC"}});
+  const auto b =
+      cache.Intern(std::vector<std::pair<std::string, std::string>>{{"work_mem", "1MB"}, {"timezone", "UTC"}});
   EXPECT_EQ(a.get(), b.get());
   EXPECT_EQ(a->apply_sql(),
             "SELECT pg_catalog.set_config('timezone', 'UTC', false), pg_catalog.set_config('work_mem', '1MB', false)");

@@ -20,7 +20,9 @@ Error NotAcquired(Error error) {
       .WithExecution(Execution::kDidNotExecute);
 }
 
-bool IsAuthenticationError(const Error& error) { return error.sqlstate().starts_with("28"); }
+bool IsAuthenticationError(const Error& error) {
+  return error.sqlstate().starts_with("28");
+}
 
 }  // namespace
 
@@ -56,7 +58,9 @@ UserPool::~UserPool() {
   }
 }
 
-PoolStats UserPool::stats() const { return {open_, idle_.size(), lent_, waiters_.size()}; }
+PoolStats UserPool::stats() const {
+  return {open_, idle_.size(), lent_, waiters_.size()};
+}
 
 bool UserPool::TryTakePermit() {
   const bool taken = own_limit_ ? open_ < *own_limit_ : env_.budget.TryTake();
@@ -118,8 +122,7 @@ Awaitable<Result<Lease>> UserPool::Acquire(LabelRef wanted, Secret secret, pgcli
   }
 }
 
-Awaitable<Result<std::unique_ptr<Backend>>> UserPool::Obtain(LabelRef wanted, Secret& secret,
-                                                             pgclient::Bounds bounds) {
+Awaitable<Result<std::unique_ptr<Backend>>> UserPool::Obtain(LabelRef wanted, Secret& secret, pgclient::Bounds bounds) {
   if (waiters_.empty()) {
     if (auto backend = TakeIdle(wanted, false)) co_return backend;
     if (TryTakePermit()) co_return co_await Open(secret, bounds);
@@ -195,10 +198,10 @@ Awaitable<Result<std::unique_ptr<Backend>>> UserPool::Open(Secret& secret, pgcli
   auto backend = std::make_unique<Backend>(std::move(*connection), clean_, env_.config.prepared_per_backend);
   backend->generation = generation;
   const auto spread = static_cast<std::int64_t>(env_.config.max_lifetime.count());
-  backend->expires = env_.config.max_lifetime == Duration::zero()
-                         ? TimePoint::max()
-                         : env_.reactor.clock().Now() + env_.config.max_lifetime +
-                               Duration(env_.random.Between(0, spread));
+  backend->expires =
+      env_.config.max_lifetime == Duration::zero()
+          ? TimePoint::max()
+          : env_.reactor.clock().Now() + env_.config.max_lifetime + Duration(env_.random.Between(0, spread));
   co_return backend;
 }
 
@@ -282,8 +285,8 @@ std::size_t UserPool::CloseExpired() {
   const TimePoint now = env_.reactor.clock().Now();
   std::vector<std::unique_ptr<Backend>> expired;
   std::erase_if(idle_, [&](std::unique_ptr<Backend>& backend) {
-    const bool old = backend->expires <= now ||
-                     (env_.config.idle_timeout != Duration::zero() && now - backend->idle_since >= env_.config.idle_timeout);
+    const bool old = backend->expires <= now || (env_.config.idle_timeout != Duration::zero() &&
+                                                 now - backend->idle_since >= env_.config.idle_timeout);
     if (old) expired.push_back(std::move(backend));
     return old;
   });

@@ -35,8 +35,8 @@ class [[nodiscard]] Lease {
   Backend& operator*() const { return *backend_; }
   Backend* operator->() const { return backend_.get(); }
 
-  // Back to the pool, wearing `label`, if it is fit for another (in sync, outside a transaction, not tainted, not past its
-  // lifetime); else closed. Runs no SQL.
+  // Back to the pool, wearing `label`, if it is fit for another (in sync, outside a transaction, not tainted, not past
+  // its lifetime); else closed. Runs no SQL.
   void Release(LabelRef label);
   void Close();
   UserPool* pool() const { return pool_; }
@@ -72,10 +72,9 @@ class UserPool {
   UserPool& operator=(const UserPool&) = delete;
 
   // A connection wearing, in this order of preference: `wanted`; nothing; newly made; whatever it has on. The borrower
-  // changes it. Waits for one while there is none; only the bounds end that. A dial that fails with SQLSTATE class 28 is
-  // tried once more with the caller's `secret`, which replaces the pool's if it is right.
-  // Errors: PRE_EXECUTION_UNAVAILABLE (nothing ran) with PostgreSQL's diagnostic, if it gave one; DEADLINE_EXCEEDED,
-  // CANCELED.
+  // changes it. Waits for one while there is none; only the bounds end that. A dial that fails with SQLSTATE class 28
+  // is tried once more with the caller's `secret`, which replaces the pool's if it is right. Errors:
+  // PRE_EXECUTION_UNAVAILABLE (nothing ran) with PostgreSQL's diagnostic, if it gave one; DEADLINE_EXCEEDED, CANCELED.
   Awaitable<Result<Lease>> Acquire(LabelRef wanted, Secret secret, pgclient::Bounds bounds);
 
   // Connections that lie idle are closed, borrowed ones when they come back.
@@ -123,7 +122,7 @@ class UserPool {
   std::string user_;
   LabelRef clean_;
   std::optional<std::size_t> own_limit_;
-  std::optional<Secret> secret_;           // what the last successful dial used
+  std::optional<Secret> secret_;                // what the last successful dial used
   std::vector<std::unique_ptr<Backend>> idle_;  // oldest first
   std::list<Waiter*> waiters_;
   std::size_t open_ = 0;  // with a permit: idle, lent or being dialled

@@ -80,7 +80,8 @@ Awaitable<Result<ConcludeTransactionResponse>> Executor::ConcludeTransaction(con
   const bool rolled_back = !pumped.result || pumped.tag == "ROLLBACK";
   if (rolled_back) UnpinPortals(*reservation, request);
   if (reservation->pinned_portals.empty()) reservation->reasons &= ~reason::kPortal;
-  if (connection.transaction_status() == pgwire::TransactionStatus::kIdle) reservation->reasons &= ~reason::kTransaction;
+  if (connection.transaction_status() == pgwire::TransactionStatus::kIdle)
+    reservation->reasons &= ~reason::kTransaction;
 
   Aftermath aftermath;
   const bool may_relabel = LeavesNothing(*reservation);

@@ -18,8 +18,8 @@ constexpr Duration kCleanUpTime = std::chrono::seconds(5);
 
 Error Interrupted(CallScope scope, Error error) {
   if (!pgclient::IsInterrupted(error)) return error;
-  const bool cancelled = scope.cancel != nullptr && scope.cancel->IsCancelled() &&
-                         scope.cancel->reason() != CancelReason::kDeadline;
+  const bool cancelled =
+      scope.cancel != nullptr && scope.cancel->IsCancelled() && scope.cancel->reason() != CancelReason::kDeadline;
   return cancelled ? mterrors::CanceledByUser() : mterrors::StatementTimeout();
 }
 
@@ -46,10 +46,9 @@ CopySession::CopySession(Executor& executor, std::shared_ptr<Reservation> reserv
       options_(initiate.options()),
       reasons_(initiate.reservation_options().reasons()),
       from_stdin_(initiate.direction() == CopyBidiExecuteRequest::FROM_STDIN) {
-  connection().set_handlers(
-      {.on_notice = [this](PgDiagnostic&& notice) { notices_.push_back(std::move(notice)); },
-       .on_notification = {},
-       .on_parameter = {}});
+  connection().set_handlers({.on_notice = [this](PgDiagnostic&& notice) { notices_.push_back(std::move(notice)); },
+                             .on_notification = {},
+                             .on_parameter = {}});
 }
 
 CopySession::~CopySession() {

@@ -25,7 +25,9 @@ constexpr std::string_view kSettingsQuery =
     " WHERE (s.setdatabase = 0 OR d.datname = $2) AND (s.setrole = 0 OR r.rolname = $1)"
     " ORDER BY (s.setrole <> 0)::int * 2 + (s.setdatabase <> 0)::int";
 
-bool IsTrue(const std::optional<std::string>& value) { return value == "t"; }
+bool IsTrue(const std::optional<std::string>& value) {
+  return value == "t";
+}
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {

@@ -20,7 +20,9 @@ constexpr Duration kCleanUpTime = std::chrono::seconds(5);
 // What a transaction or a COPY leaves on a connection is gone when it ends; everything else needs a reset.
 constexpr std::uint32_t kLeavesNothing = reason::kTransaction | reason::kCopy;
 
-pgclient::Bounds BoundsOf(CallScope scope) { return {scope.deadline, scope.cancel}; }
+pgclient::Bounds BoundsOf(CallScope scope) {
+  return {scope.deadline, scope.cancel};
+}
 
 connpool::Secret SecretOf(const ::query::ExecuteOptions& options) {
   auth::ScramKeys keys;
@@ -31,7 +33,9 @@ connpool::Secret SecretOf(const ::query::ExecuteOptions& options) {
   return keys;
 }
 
-bool IsUnexecuted(const Error& error) { return error.execution() == Execution::kDidNotExecute; }
+bool IsUnexecuted(const Error& error) {
+  return error.execution() == Execution::kDidNotExecute;
+}
 
 bool InTransaction(const Reservation& reservation) {
   return reservation.pipeline_open ||
@@ -74,7 +78,9 @@ Executor::Executor(connpool::PoolSet& pools, std::uint8_t reactor_index, Executo
 
 Executor::~Executor() = default;
 
-void Executor::Start() { tasks_.Spawn("reservation watch", WatchInactivity()); }
+void Executor::Start() {
+  tasks_.Spawn("reservation watch", WatchInactivity());
+}
 
 Awaitable<void> Executor::Stop() {
   co_await asio::this_coro::reset_cancellation_state();
@@ -120,8 +126,7 @@ Awaitable<Result<connpool::Lease>> Executor::Borrow(const ::query::ExecuteOption
     auto lease = co_await pools_.Acquire(options.user(), label, secret, BoundsOf(scope));
     if (!lease) co_return lease;
     (*lease)->client_connection_id = options.client_connection_id();
-    auto dressed =
-        co_await connpool::Dress(**lease, label, pools_.clean_label(), application_name, BoundsOf(scope));
+    auto dressed = co_await connpool::Dress(**lease, label, pools_.clean_label(), application_name, BoundsOf(scope));
     if (dressed) co_return lease;
     lease->Close();
     if (!pgclient::IsConnectionError(dressed.error()) || attempt == kAttempts) {
@@ -223,7 +228,8 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
     if (!pumped.result) {
       // The server skips everything until it sees a Sync: rolled back then.
       connection.SendSync();
-      auto drained = co_await pgclient::DrainToSync(connection, {pools_.reactor().clock().After(kCleanUpTime), nullptr});
+      auto drained =
+          co_await pgclient::DrainToSync(connection, {pools_.reactor().clock().After(kCleanUpTime), nullptr});
       if (!drained) connection.Close();
     }
   }
@@ -277,7 +283,8 @@ Awaitable<bool> Executor::CleanForPool(Reservation& reservation) {
   connpool::Backend& backend = *reservation.lease;
   if (backend.tainted || !backend.connection->is_idle()) co_return false;
   std::string sql;
-  if ((reservation.ever & reason::kSessionAdvisoryLock) != 0) sql.append("SELECT pg_catalog.pg_advisory_unlock_all(); ");
+  if ((reservation.ever & reason::kSessionAdvisoryLock) != 0)
+    sql.append("SELECT pg_catalog.pg_advisory_unlock_all(); ");
   if ((reservation.ever & reason::kPortal) != 0) sql.append("CLOSE ALL; ");
   sql.append(connpool::kResetSql);
   auto reset = co_await pgclient::QuerySimple(*backend.connection, std::move(sql),
@@ -288,10 +295,10 @@ Awaitable<bool> Executor::CleanForPool(Reservation& reservation) {
 
 Awaitable<void> Executor::RecheckAdvisoryLocks(Reservation& reservation) {
   if ((reservation.reasons & reason::kSessionAdvisoryLock) == 0 || InTransaction(reservation)) co_return;
-  auto held = co_await pgclient::QuerySimple(
-      *reservation.lease->connection,
-      "SELECT EXISTS(SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())",
-      {pools_.reactor().clock().After(kCleanUpTime), nullptr});
+  auto held = co_await pgclient::QuerySimple(*reservation.lease->connection,
+                                             "SELECT EXISTS(SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = "
+                                             "'advisory' AND pid = pg_catalog.pg_backend_pid())",
+                                             {pools_.reactor().clock().After(kCleanUpTime), nullptr});
   // In doubt the connection stays the session's.
   if (held && held->Scalar() == "f") reservation.reasons &= ~reason::kSessionAdvisoryLock;
 }

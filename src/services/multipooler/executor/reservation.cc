@@ -66,7 +66,8 @@ std::size_t ReservationTable::KillExpired() {
   const TimePoint now = reactor_.clock().Now();
   std::vector<std::shared_ptr<Reservation>> expired;
   for (const auto& [id, reservation] : by_id_) {
-    const bool exempt = reservation->busy || (reservation->reasons & (reason::kListen | reason::kLogicalReplication)) != 0;
+    const bool exempt =
+        reservation->busy || (reservation->reasons & (reason::kListen | reason::kLogicalReplication)) != 0;
     if (!exempt && reservation->expires <= now) expired.push_back(reservation);
   }
   for (const auto& reservation : expired) Kill(*reservation);

@@ -41,8 +41,8 @@ struct Reservation {
   TimePoint expires;
 };
 
-// Those of one reactor. Numbers are never 0 and never given twice, not after a restart of the process either (they begin
-// at the time of its start); the low byte names the reactor.
+// Those of one reactor. Numbers are never 0 and never given twice, not after a restart of the process either (they
+// begin at the time of its start); the low byte names the reactor.
 class ReservationTable {
  public:
   ReservationTable(Reactor& reactor, std::uint8_t reactor_index, Duration inactivity_timeout);

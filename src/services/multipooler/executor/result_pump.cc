@@ -3,8 +3,8 @@
 #include <charconv>
 #include <chrono>
 
-#include "common/mterrors/diagnostic_proto.h"
 #include "common/mterrors/conditions.h"
+#include "common/mterrors/diagnostic_proto.h"
 #include "common/mterrors/utf8.h"
 #include "common/pgclient/query.h"
 #include "common/pgwire/diagnostic.h"
@@ -34,7 +34,7 @@ class Pump {
       : connection_(connection), scope_(scope), sink_(sink), options_(options) {}
 
   Awaitable<PumpResult> Run() {
-    while (!connection_.pipeline().empty()) {
+    while (connection_.pipeline().size() > 0) {
       auto block = co_await Next();
       if (!block) {
         // Broken for good, or not drained in time: nobody can use it again.
@@ -92,7 +92,8 @@ class Pump {
     // A cancel wins over a deadline of the same moment.
     timed_out_ = by_token ? scope_.cancel->reason() == CancelReason::kDeadline : !sink_error_;
     // What fails here shows as a statement that doesn't end: it is closed after the drain time.
-    (void)co_await pgclient::CancelQuery(connection_.reactor(), connection_.cancel_target(), clock().After(kCancelDial));
+    (void)co_await pgclient::CancelQuery(connection_.reactor(), connection_.cancel_target(),
+                                         clock().After(kCancelDial));
     drain_until_ = clock().After(kCancelDrain);
   }
 
@@ -314,6 +315,8 @@ Awaitable<Result<>> CollectingSink::OnPayload(::query::QueryResultPayload& paylo
   co_return Result<>{};
 }
 
-std::unique_ptr<::query::QueryResult> CollectingSink::Take() { return std::move(result_); }
+std::unique_ptr<::query::QueryResult> CollectingSink::Take() {
+  return std::move(result_);
+}
 
 }  // namespace multigres::pooler::executor

@@ -33,10 +33,10 @@ struct PumpResult {
   int parses_completed = 0;
 };
 
-// Reads until everything sent on the connection has been answered. Rows go on in blocks of up to 2 MiB; what has come is
-// passed on after 5 ms without more. A cancel or deadline of `scope`, or an error of the sink, cancels the statement on
-// PostgreSQL and reads on for at most 2 s (the statement may yet complete: then it has); a connection that isn't in sync
-// after that is closed.
+// Reads until everything sent on the connection has been answered. Rows go on in blocks of up to 2 MiB; what has come
+// is passed on after 5 ms without more. A cancel or deadline of `scope`, or an error of the sink, cancels the statement
+// on PostgreSQL and reads on for at most 2 s (the statement may yet complete: then it has); a connection that isn't in
+// sync after that is closed.
 Awaitable<PumpResult> PumpResults(pgclient::Connection& connection, queryservice::CallScope scope,
                                   queryservice::ResultSink& sink, PumpOptions options);
 

@@ -126,7 +126,7 @@ Awaitable<Description> ReadDescription(pgclient::Connection& connection, queryse
   Description description;
   auto& described = *description.response->mutable_description();
   std::optional<Error> failure;
-  while (!connection.pipeline().empty()) {
+  while (connection.pipeline().size() > 0) {
     auto message = co_await connection.NextReply({scope.deadline, scope.cancel});
     if (!message) {
       failure = std::move(message.error());

@@ -13,8 +13,8 @@ namespace multigres::pooler::executor {
 struct Executor::Statement {
   virtual ~Statement() = default;
 
-  // Queues the statement. `after_begin`: the extended BEGIN stands before it in the same pipeline and has no Sync of its
-  // own. May be called again, for another connection, after Failed().
+  // Queues the statement. `after_begin`: the extended BEGIN stands before it in the same pipeline and has no Sync of
+  // its own. May be called again, for another connection, after Failed().
   virtual void Send(connpool::Backend& backend, bool after_begin) = 0;
   // After the reply: `pumped` says what succeeded.
   virtual void Finished(connpool::Backend& backend, const PumpResult& pumped) {}
@@ -22,8 +22,8 @@ struct Executor::Statement {
   virtual bool RetryOnSameConnection(connpool::Backend& backend, const PumpResult& pumped) { return false; }
 
   bool passthrough = true;
-  bool hold_sync = false;   // ends with Flush: the implicit transaction stays open
-  std::string portal_name;  // of the portal that it runs
+  bool hold_sync = false;         // ends with Flush: the implicit transaction stays open
+  std::string portal_name;        // of the portal that it runs
   std::size_t parses_before = 0;  // Parse messages of others in the pipeline (BEGIN's)
 };
 

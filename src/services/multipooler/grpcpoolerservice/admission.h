@@ -25,8 +25,8 @@ struct ServedShard {
   std::string shard;
 };
 
-// While draining the pooler first finishes what its reservations began and still takes single statements (drain 1), then
-// finishes those (drain 2).
+// While draining the pooler first finishes what its reservations began and still takes single statements (drain 1),
+// then finishes those (drain 2).
 enum class Phase : std::uint8_t { kServing, kDrainReservations, kDrainStatements, kNotServing };
 
 // One reactor's copy of the serving state: read by every request, without a lock, written by message.
@@ -34,8 +34,8 @@ class Admission {
  public:
   explicit Admission(ServedShard shard) : shard_(std::move(shard)) {}
 
-  // MTD01 for another shard, INVALID_ARGUMENT for type DRAINED; MTF01 while the kind isn't taken, or if PRIMARY is asked
-  // for and this isn't the leader (an existing reservation goes on all the same).
+  // MTD01 for another shard, INVALID_ARGUMENT for type DRAINED; MTF01 while the kind isn't taken, or if PRIMARY is
+  // asked for and this isn't the leader (an existing reservation goes on all the same).
   Result<> StartRequest(const ::query::Target& target, RequestKind kind) const;
   // For calls that name no target: the phase alone.
   Result<> StartRequest(RequestKind kind) const;

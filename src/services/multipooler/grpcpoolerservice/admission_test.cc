@@ -18,7 +18,9 @@ using manager::RoutingRole;
   return target;
 }
 
-std::string StateOf(const Result<>& result) { return result ? "ok" : result.error().sqlstate(); }
+std::string StateOf(const Result<>& result) {
+  return result ? "ok" : result.error().sqlstate();
+}
 
 TEST(Admission, TakesEachKindAsThePhaseSays) {
   Admission admission({"postgres", "default", "0-inf"});
@@ -29,9 +31,9 @@ TEST(Admission, TakesEachKindAsThePhaseSays) {
     const char* single;
     const char* fresh;
   };
-  for (const Row& row : {Row{Phase::kServing, "ok", "ok", "ok"}, Row{Phase::kDrainReservations, "ok", "ok", "MTF01"},
-                         Row{Phase::kDrainStatements, "ok", "MTF01", "MTF01"},
-                         Row{Phase::kNotServing, "MTF01", "MTF01", "MTF01"}}) {
+  for (const Row& row :
+       {Row{Phase::kServing, "ok", "ok", "ok"}, Row{Phase::kDrainReservations, "ok", "ok", "MTF01"},
+        Row{Phase::kDrainStatements, "ok", "MTF01", "MTF01"}, Row{Phase::kNotServing, "MTF01", "MTF01", "MTF01"}}) {
     admission.Set(row.phase, RoutingRole::kPrimary);
     EXPECT_EQ(StateOf(admission.StartRequest(target, RequestKind::kExisting)), row.existing);
     EXPECT_EQ(StateOf(admission.StartRequest(target, RequestKind::kSingle)), row.single);

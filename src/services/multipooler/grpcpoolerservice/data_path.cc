@@ -27,7 +27,9 @@ Awaitable<void> SetPhase(Admission& admission, Phase phase, RoutingRole role) {
   co_return;
 }
 
-Awaitable<std::size_t> KillOn(executor::Executor& executor) { co_return executor.reservations().KillAll(); }
+Awaitable<std::size_t> KillOn(executor::Executor& executor) {
+  co_return executor.reservations().KillAll();
+}
 
 Awaitable<void> DropOn(ReactorPath& path) {
   path.pools.DropAll();
@@ -69,8 +71,8 @@ PoolerDataPath::PoolerDataPath(std::vector<Reactor*> reactors, DataPathConfig co
     : reactors_(std::move(reactors)), config_(std::move(config)), budget_(config_.pools.global_capacity) {
   CHECK(!reactors_.empty() && reactors_.size() <= 255);
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
-    paths_.push_back(std::make_unique<ReactorPath>(*reactors_[i], static_cast<std::uint8_t>(i), config_, budget_, logger,
-                                                   AdminShare(config_.pools.admin_capacity, reactors_.size())));
+    paths_.push_back(std::make_unique<ReactorPath>(*reactors_[i], static_cast<std::uint8_t>(i), config_, budget_,
+                                                   logger, AdminShare(config_.pools.admin_capacity, reactors_.size())));
   }
 }
 
@@ -145,8 +147,8 @@ Awaitable<PoolerDataPath::Load> PoolerDataPath::Measure() {
 Awaitable<std::size_t> PoolerDataPath::KillReservations() {
   std::size_t killed = 0;
   for (auto& path : paths_) {
-    killed += co_await RunOn<std::size_t>(*reactors_[0], path->reactor,
-                                          [&path = *path] { return KillOn(path.executor); });
+    killed +=
+        co_await RunOn<std::size_t>(*reactors_[0], path->reactor, [&path = *path] { return KillOn(path.executor); });
   }
   co_return killed;
 }

@@ -28,7 +28,9 @@ namespace {
 constexpr Duration kLagCheckInterval = std::chrono::seconds(1);
 constexpr std::int64_t kLagStepNs = 1'000'000'000;
 
-CallScope ScopeOf(ServerContext& context) { return {context.deadline(), &context.cancel()}; }
+CallScope ScopeOf(ServerContext& context) {
+  return {context.deadline(), &context.cancel()};
+}
 
 // Errors that carry their details already go as they are.
 Error Outgoing(Error error, const ::query::ReservedState* state = nullptr) {
@@ -106,9 +108,10 @@ Result<> PoolerService::Admit(ServerContext& context, const ::query::Target& tar
 }
 
 template <class Response, class Request>
-Awaitable<Result<>> PoolerService::Stream(
-    ServerContext& context, const Request& request, RequestKind kind, ServerWriter<Response>& writer,
-    Awaitable<ExecuteOutcome> (QueryService::*method)(const Request&, CallScope, ResultSink&)) {
+Awaitable<Result<>> PoolerService::Stream(ServerContext& context, const Request& request, RequestKind kind,
+                                          ServerWriter<Response>& writer,
+                                          Awaitable<ExecuteOutcome> (QueryService::*method)(const Request&, CallScope,
+                                                                                            ResultSink&)) {
   auto admitted = Admit(context, request.target(), request.options(), kind);
   if (admitted) admitted = CheckReasons(request.reservation_options().reasons());
   if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
@@ -300,8 +303,7 @@ Awaitable<Result<>> PoolerService::StreamPoolerHealth(ServerContext& context,
     changed.Reset();
     if (context.cancel().IsCancelled() || !latest) continue;
     auto snapshot = HealthSnapshot(*latest);
-    const bool lag_moved =
-        sent && std::abs(snapshot.replication_lag_ns() - sent->replication_lag_ns()) >= kLagStepNs;
+    const bool lag_moved = sent && std::abs(snapshot.replication_lag_ns() - sent->replication_lag_ns()) >= kLagStepNs;
     if (!told && sent && !lag_moved && !heartbeat.Passed(clock.Now())) continue;
     // A gateway that doesn't read gets nothing stale later: its stream ends and it asks anew.
     if (!writer.TryWrite(snapshot)) co_return Fail(Code::kResourceExhausted, "health stream isn't being read");

@@ -54,15 +54,14 @@ class PoolerService final : public multipoolerservice::rpc::MultiPoolerService {
 
  private:
   template <class Response, class Request>
-  Awaitable<Result<>> Stream(
-      rpc::ServerContext& context, const Request& request, RequestKind kind, rpc::ServerWriter<Response>& writer,
-      Awaitable<queryservice::ExecuteOutcome> (queryservice::QueryService::*method)(const Request&,
-                                                                                    queryservice::CallScope,
-                                                                                    queryservice::ResultSink&));
+  Awaitable<Result<>> Stream(rpc::ServerContext& context, const Request& request, RequestKind kind,
+                             rpc::ServerWriter<Response>& writer,
+                             Awaitable<queryservice::ExecuteOutcome> (queryservice::QueryService::*method)(
+                                 const Request&, queryservice::CallScope, queryservice::ResultSink&));
   template <class Response, class Request>
-  Awaitable<Result<Response>> Unary(rpc::ServerContext& context, const Request& request, RequestKind kind,
-                                    Awaitable<Result<Response>> (queryservice::QueryService::*method)(
-                                        const Request&, queryservice::CallScope));
+  Awaitable<Result<Response>> Unary(
+      rpc::ServerContext& context, const Request& request, RequestKind kind,
+      Awaitable<Result<Response>> (queryservice::QueryService::*method)(const Request&, queryservice::CallScope));
   Awaitable<Result<>> CopyFromStdin(queryservice::CopyStream& copy,
                                     rpc::ServerStream<multipoolerservice::CopyBidiExecuteRequest,
                                                       multipoolerservice::CopyBidiExecuteResponse>& stream);

@@ -17,9 +17,8 @@ class CancelBridge {
  public:
   CancelBridge(Reactor& there, CallScope scope) : there_(there), deadline_(scope.deadline) {
     if (scope.cancel == nullptr) return;
-    subscription_ = scope.cancel->OnCancel([this](CancelReason reason) {
-      there_.Post([twin = twin_, reason] { twin->Cancel(reason); });
-    });
+    subscription_ = scope.cancel->OnCancel(
+        [this](CancelReason reason) { there_.Post([twin = twin_, reason] { twin->Cancel(reason); }); });
   }
   CallScope scope() const { return {deadline_, twin_.get()}; }
   std::shared_ptr<CancelToken> twin() const { return twin_; }
@@ -52,15 +51,16 @@ class RemoteSink final : public ResultSink {
 
 class RemoteCopyStream final : public CopyStream {
  public:
-  RemoteCopyStream(Reactor& here, Reactor& there, std::unique_ptr<CopyStream> stream, std::unique_ptr<CancelBridge> bridge)
+  RemoteCopyStream(Reactor& here, Reactor& there, std::unique_ptr<CopyStream> stream,
+                   std::unique_ptr<CancelBridge> bridge)
       : here_(here), there_(there), stream_(std::move(stream)), bridge_(std::move(bridge)) {}
   ~RemoteCopyStream() override {
     // It must end where it lives; its token with it.
     there_.Post([stream = std::move(stream_), twin = bridge_->twin()]() mutable { stream.reset(); });
   }
   Awaitable<Result<>> Send(const multipoolerservice::CopyBidiExecuteRequest& message) override {
-    co_return co_await RunOn<Result<>>(
-        here_, there_, [this, &message]() -> Awaitable<Result<>> { return stream_->Send(message); });
+    co_return co_await RunOn<Result<>>(here_, there_,
+                                       [this, &message]() -> Awaitable<Result<>> { return stream_->Send(message); });
   }
   Awaitable<Result<bool>> Receive(multipoolerservice::CopyBidiExecuteResponse& message) override {
     co_return co_await RunOn<Result<bool>>(
@@ -78,14 +78,14 @@ class RemoteCopyStream final : public CopyStream {
 template <class Response, class Request>
 Awaitable<Result<Response>> Unary(Reactor& here, Reactor& there, queryservice::QueryService& service,
                                   Awaitable<Result<Response>> (queryservice::QueryService::*method)(const Request&,
-                                                                                                   CallScope),
+                                                                                                    CallScope),
                                   const Request& request, CallScope scope) {
   CancelBridge bridge(there, scope);
   const CallScope remote = bridge.scope();
-  co_return co_await RunOn<Result<Response>>(
-      here, there, [&service, method, &request, remote]() -> Awaitable<Result<Response>> {
-        return (service.*method)(request, remote);
-      });
+  co_return co_await RunOn<Result<Response>>(here, there,
+                                             [&service, method, &request, remote]() -> Awaitable<Result<Response>> {
+                                               return (service.*method)(request, remote);
+                                             });
 }
 
 }  // namespace
