@@ -34,7 +34,7 @@ std::string BadBytes(std::string_view text) {
   std::string shown;
   if (good >= text.size()) return shown;
   auto first = static_cast<unsigned char>(text[good]);
-  std::size_t announced = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
+  std::size_t announced = first >= 0xF8 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
   for (std::size_t i = good; i < text.size() && i < good + announced; i++) {
     shown += fmt::format("{}0x{:02x}", shown.empty() ? "" : " ", static_cast<unsigned char>(text[i]));
   }
