@@ -66,8 +66,8 @@ class Executor {
                                           bool include_describe, Following following, CancelToken& cancel,
                                           engine::ClientSink& sink);
   // Close: silent if absent.
-  void CloseStatement(Session& session, std::string_view name);
-  Awaitable<void> ClosePortal(Session& session, std::string_view name);
+  Awaitable<Result<>> CloseStatement(Session& session, std::string_view name);
+  Awaitable<Result<>> ClosePortal(Session& session, std::string_view name, CancelToken& cancel);
   // Sync, also the one that ends the discarding after an error: commits a pipeline's implicit transaction. Its error
   // goes out as an ErrorResponse before ReadyForQuery. The sink may be given notices.
   Awaitable<Result<>> Sync(Session& session, CancelToken& cancel, engine::ClientSink& sink);

@@ -532,7 +532,7 @@ TEST_F(ExecutorTest, NamesOfStatementsAreTakenOnceABackendHasSeenThem) {
   auto again = Parse("s", "select 3");
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().sqlstate(), "42P05");
-  executor_.CloseStatement(*session_, "s");
+  Run([this](CancelToken&) -> Awaitable<void> { co_await executor_.CloseStatement(*session_, "s"); });
   EXPECT_TRUE(Parse("s", "select 3"));
 }
 

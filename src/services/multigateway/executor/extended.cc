@@ -195,17 +195,19 @@ Awaitable<Result<>> Executor::PortalStreamExecute(Session& session, std::string_
   co_return ran;
 }
 
-void Executor::CloseStatement(Session& session, std::string_view name) {
+Awaitable<Result<>> Executor::CloseStatement(Session& session, std::string_view name) {
   session.statements().Remove(name);
+  co_return Result<>();
 }
 
-Awaitable<void> Executor::ClosePortal(Session& session, std::string_view name) {
+Awaitable<Result<>> Executor::ClosePortal(Session& session, std::string_view name, CancelToken& /*cancel*/) {
   Portal* portal = session.portals().Find(name);
-  if (portal == nullptr) co_return;
+  if (portal == nullptr) co_return Result<>();
   bool suspended = portal->state == Portal::State::kSuspended;
   if (suspended) session.portals_to_release().emplace_back(name);
   session.portals().Remove(name);
   if (suspended) co_await ReleaseIdlePortals(session);
+  co_return Result<>();
 }
 
 Awaitable<void> Executor::ReleaseIdlePortals(Session& session) {
