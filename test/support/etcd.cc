@@ -81,6 +81,7 @@ Result<std::unique_ptr<EtcdServer>> EtcdServer::Start(Options options) {
     std::unique_ptr<EtcdServer> server(new EtcdServer(options, *folder));
     server->client_port_ = FreePort();
     server->peer_port_ = FreePort();
+    server->metrics_port_ = FreePort();
     auto launched = server->Launch();
     if (launched) return server;
     why = launched.error().message();
@@ -108,19 +109,26 @@ std::string EtcdServer::address() const {
 }
 
 Result<> EtcdServer::Launch() {
-  const std::string client = fmt::format("http://127.0.0.1:{}", client_port_);
+  const std::string_view scheme = options_.cert_file.empty() ? "http" : "https";
+  const std::string client = fmt::format("{}://127.0.0.1:{}", scheme, client_port_);
+  const std::string metrics = fmt::format("http://127.0.0.1:{}", metrics_port_);
   const std::string peer = fmt::format("http://127.0.0.1:{}", peer_port_);
   std::vector<std::string> args = {"etcd",
                                    "--name=default",
                                    "--data-dir=" + folder_ + "/data",
                                    "--listen-client-urls=" + client,
                                    "--advertise-client-urls=" + client,
+                                   "--listen-metrics-urls=" + metrics,
                                    "--listen-peer-urls=" + peer,
                                    "--initial-advertise-peer-urls=" + peer,
                                    "--initial-cluster=default=" + peer,
                                    "--heartbeat-interval=20",
                                    "--election-timeout=200",
                                    "--log-outputs=stderr"};
+  if (!options_.cert_file.empty()) {
+    args.insert(args.end(), {"--cert-file=" + options_.cert_file, "--key-file=" + options_.key_file,
+                             "--trusted-ca-file=" + options_.ca_file, "--client-cert-auth"});
+  }
   args.insert(args.end(), options_.extra_args.begin(), options_.extra_args.end());
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
@@ -141,7 +149,7 @@ Result<> EtcdServer::Launch() {
   }
   const auto limit = std::chrono::steady_clock::now() + kStartTime;
   while (std::chrono::steady_clock::now() < limit) {
-    if (Healthy(client_port_)) return {};
+    if (Healthy(metrics_port_)) return {};
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) == pid_) {
       pid_ = -1;

@@ -19,6 +19,8 @@ class EtcdServer {
  public:
   struct Options {
     std::vector<std::string> extra_args;
+    // PEM files: serves clients by TLS and demands a certificate of this CA from them. All or none.
+    std::string cert_file, key_file, ca_file;
   };
   // Started and healthy, or the reason why not (with the end of its log).
   static Result<std::unique_ptr<EtcdServer>> Start(Options options);
@@ -51,6 +53,7 @@ class EtcdServer {
   std::string folder_;
   std::uint16_t client_port_ = 0;
   std::uint16_t peer_port_ = 0;
+  std::uint16_t metrics_port_ = 0;
   pid_t pid_ = -1;
 };
 

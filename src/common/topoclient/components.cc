@@ -141,7 +141,8 @@ Awaitable<Result<std::vector<Record<M>>>> ListAllComponents(Store& store, CallCo
   reads->results.resize(reads->cells.size());
   reads->readers = std::clamp<std::size_t>(store.options().read_concurrency, 1, reads->cells.size());
   context.cancel = nullptr;
-  for (std::size_t i = 0; i < reads->readers; ++i) {
+  const std::size_t readers = reads->readers;
+  for (std::size_t i = 0; i < readers; ++i) {
     store.background().Spawn("read cell", ReadCells<M>(store, context, reads));
   }
   co_await reads->done.Wait();

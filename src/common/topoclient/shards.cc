@@ -114,7 +114,7 @@ Awaitable<Result<ShardInitClaim>> ShardInitClaims::Claim(CallContext context, Sh
     co_return claim->value;
   }
 
-  const TimePoint now = store_.clock().Now();
+  const TimePoint now = clock_.Now();
   const auto [seen, first] = seen_.try_emplace(key, Seen{claim->version, now});
   if (!first && seen->second.version != claim->version) seen->second = Seen{claim->version, now};
   if (now - seen->second.since < kTakeOverAfter) co_return FailTopo(ErrorKind::kNodeExists, key);

@@ -51,7 +51,8 @@ class ShardLock {
 // The right to initialise a shard, with the cohort that whoever holds it must use. Never deleted.
 class ShardInitClaims {
  public:
-  explicit ShardInitClaims(Store& store) : store_(store) {}
+  explicit ShardInitClaims(Store& store) : ShardInitClaims(store, store.clock()) {}
+  ShardInitClaims(Store& store, Clock& clock) : store_(store), clock_(clock) {}
   // Claims for `wanted.claimer_id`. Returns the claim in the store, cohort included, if it is ours now: freshly
   // created, ours from before (same cell and name; the stored cohort wins over the wanted one), or taken over because
   // we have seen it unchanged for 30 s (the caller vouches that the shard is still uninitialised; the cohort is kept).
@@ -66,6 +67,7 @@ class ShardInitClaims {
     TimePoint since;
   };
   Store& store_;
+  Clock& clock_;
   std::map<std::string, Seen> seen_;  // by shard: other claimers' claims
 };
 
