@@ -3,9 +3,11 @@
 
 #include "common/auth/scram_client.h"
 #include "common/pgclient/connection.h"
+#include "common/pgclient/encrypt.h"
 #include "common/pgclient/query.h"
 #include "common/pgwire/diagnostic.h"
 #include "common/pgwire/startup.h"
+#include "tools/net/tls.h"
 
 namespace multigres::pgclient {
 
@@ -30,6 +32,9 @@ Error NotExecuted(Error error) {
 Awaitable<Result<std::unique_ptr<Connection>>> Connection::Open(Reactor& reactor, ConnectOptions options,
                                                                 Bounds bounds) {
   auto stream = co_await Connect(reactor, options.address, bounds.deadline);
+  const bool encrypt =
+      options.tls.mode != TlsSettings::Mode::kDisable && std::holds_alternative<TcpAddress>(options.address);
+  if (stream && encrypt) stream = co_await Encrypt(reactor, std::move(*stream), options.tls, bounds.deadline);
   if (!stream) co_return std::unexpected(NotExecuted(std::move(stream.error())));
   co_return co_await Open(reactor, std::move(*stream), std::move(options), bounds);
 }
@@ -133,6 +138,7 @@ Result<> Connection::BeginScram(std::span<const std::string_view> mechanisms,
                                 std::unique_ptr<auth::ScramClient>& scram) {
   auth::ScramClientOptions options;
   options.encrypted = stream_->IsEncrypted();
+  if (options.encrypted) options.channel_binding_data = CertificateEndPoint(stream_->PeerCertificate());
   if (auto* password = std::get_if<std::string>(&options_.secret)) {
     if (password->empty()) return Refused("the server asks for a password, but none was given");
     options.secret = *password;

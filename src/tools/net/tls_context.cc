@@ -80,6 +80,18 @@ Result<std::shared_ptr<OpensslContext>> NewContext(bool server) {
 
 }  // namespace
 
+std::string CertificateEndPoint(std::string_view der) {
+  const auto* data = reinterpret_cast<const unsigned char*>(der.data());
+  X509* certificate = d2i_X509(nullptr, &data, static_cast<long>(der.size()));
+  if (certificate == nullptr) {
+    ERR_clear_error();
+    return {};
+  }
+  std::string hash = EndPointHash(certificate);
+  X509_free(certificate);
+  return hash;
+}
+
 std::string TakeOpensslError() {
   std::string text;
   while (const unsigned long code = ERR_get_error()) {
