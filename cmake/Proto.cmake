@@ -4,18 +4,24 @@
 set(PROTO_OUT ${CMAKE_BINARY_DIR}/proto)
 file(MAKE_DIRECTORY ${PROTO_OUT})
 
-# multigres_proto(<path below the root, no suffix> [ROOT <folder>] [SERVICE] [DEPS <name>...])
+# multigres_proto(<path below the root, no suffix> [ROOT <folder>] [SERVICE] [ANY_ENCODING] [DEPS <name>...])
+# ANY_ENCODING: the strings needn't be UTF-8 (see AnyEncoding.cmake).
 function(multigres_proto path)
-  cmake_parse_arguments(ARG "SERVICE" "ROOT" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "SERVICE;ANY_ENCODING" "ROOT" "DEPS" ${ARGN})
   if(NOT ARG_ROOT)
     set(ARG_ROOT ${CMAKE_SOURCE_DIR}/proto)
   endif()
   get_filename_component(name ${path} NAME)
   set(outputs ${PROTO_OUT}/${path}.pb.cc ${PROTO_OUT}/${path}.pb.h)
+  set(any_encoding "")
+  if(ARG_ANY_ENCODING)
+    set(any_encoding COMMAND ${CMAKE_COMMAND} -DBASE=${PROTO_OUT}/${path} -P ${CMAKE_SOURCE_DIR}/cmake/AnyEncoding.cmake)
+  endif()
   add_custom_command(
     OUTPUT ${outputs}
     COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR}/proto -I ${ARG_ROOT} --cpp_out=${PROTO_OUT} ${ARG_ROOT}/${path}.proto
-    DEPENDS ${ARG_ROOT}/${path}.proto
+    ${any_encoding}
+    DEPENDS ${ARG_ROOT}/${path}.proto ${CMAKE_SOURCE_DIR}/cmake/AnyEncoding.cmake
     VERBATIM)
   add_library(proto_${name} STATIC ${PROTO_OUT}/${path}.pb.cc ${PROTO_OUT}/${path}.pb.h)
   target_include_directories(proto_${name} SYSTEM PUBLIC ${PROTO_OUT})

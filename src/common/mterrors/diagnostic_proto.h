@@ -9,7 +9,7 @@ class PgDiagnostic;
 
 namespace multigres::mterrors {
 
-// Text that isn't UTF-8 comes out with U+FFFD in place of the bad bytes: proto3 has no other strings.
+// Texts stay byte by byte what they are, in the client's encoding.
 void ToProto(const PgDiagnostic& diagnostic, ::query::PgDiagnostic& proto);
 // A message_type that is none counts as an error's.
 PgDiagnostic FromProto(const ::query::PgDiagnostic& proto);

@@ -49,8 +49,9 @@ std::string ToUtf8(std::string text) {
 
 std::string_view CutUtf8(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return text;
-  while (limit > 0 && IsContinuation(text[limit])) --limit;
-  return text.substr(0, limit);
+  std::size_t end = limit;
+  while (end > 0 && limit - end < 3 && IsContinuation(text[end])) --end;
+  return text.substr(0, end);
 }
 
 }  // namespace multigres::mterrors

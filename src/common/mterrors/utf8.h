@@ -1,4 +1,4 @@
-// Text for proto3's string fields, which a receiver refuses unless they are UTF-8.
+// Text for those that take UTF-8 only: gRPC's status message and google.rpc.Status.
 #pragma once
 
 #include <string>
@@ -10,7 +10,8 @@ namespace multigres::mterrors {
 // encoding.)
 std::string ToUtf8(std::string text);
 
-// The longest prefix of at most `limit` bytes that doesn't end inside a character; `text` is UTF-8.
+// The longest prefix of at most `limit` bytes that doesn't end inside a character of UTF-8 (other encodings may lose up
+// to three bytes more).
 std::string_view CutUtf8(std::string_view text, std::size_t limit);
 
 }  // namespace multigres::mterrors

@@ -164,15 +164,20 @@ TEST(ToWire, OrdinaryDiagnosticFits) {
   EXPECT_TRUE(FitsTheWire(Error::FromDiagnostic(FullDiagnostic())));
 }
 
-TEST(ToWire, TextInAnotherEncodingDoesNotLoseTheError) {
+TEST(ToWire, TextInAnotherEncodingStaysAsItIs) {
   PgDiagnostic diagnostic = FullDiagnostic();
   diagnostic.message =
       "cl\xE9 dupliqu\xE9"
       "e";
-  const Error got = FromWire(AcrossTheWire(ToWire(Error::FromDiagnostic(std::move(diagnostic)))));
+  const Error sent = ToWire(Error::FromDiagnostic(std::move(diagnostic)));
+  EXPECT_EQ(StatusOf(sent).message(),
+            "cl\xEF\xBF\xBD dupliqu\xEF\xBF\xBD"
+            "e")
+      << "others take UTF-8 only";
+  const Error got = FromWire(AcrossTheWire(sent));
   EXPECT_EQ(got.sqlstate(), "23505");
   EXPECT_EQ(got.message(),
-            "cl\xEF\xBF\xBD dupliqu\xEF\xBF\xBD"
+            "cl\xE9 dupliqu\xE9"
             "e");
 }
 
