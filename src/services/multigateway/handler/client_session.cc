@@ -150,4 +150,8 @@ void ClientSessions::Shutdown() {
   for (Handler* handler : handlers_) handler->Shutdown();
 }
 
+void ClientSessions::Abort() {
+  for (Handler* handler : handlers_) handler->Abort();
+}
+
 }  // namespace multigres::gateway::handler

@@ -35,8 +35,10 @@ class ClientSessions {
 
   // Returns when the client is gone and everything of it is given back.
   Awaitable<void> Serve(std::unique_ptr<ByteStream> stream);
-  // Ends every session: running statements are cancelled, idle clients are told (57P01).
+  // Ends every session that is idle (57P01), and the others when they are.
   void Shutdown();
+  // Ends them all: running statements are cancelled, transactions rolled back.
+  void Abort();
   // Clients connected now, those that are still logging in among them.
   std::size_t size() const { return connected_; }
 

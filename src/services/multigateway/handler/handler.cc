@@ -16,7 +16,7 @@ Handler::Handler(listener::ClientConnection& client, executor::Executor& executo
 Awaitable<void> Handler::Run() {
   Ready();
   while (true) {
-    if (shutting_down_ && between_cycles_ && session_.transaction().idle()) {
+    if (aborting_ || (shutting_down_ && between_cycles_ && session_.transaction().idle())) {
       Fatal("57P01", "terminating connection due to administrator command");
       co_return;
     }
@@ -107,11 +107,13 @@ void Handler::Stop(CancelReason reason) {
 
 void Handler::Shutdown() {
   shutting_down_ = true;
-  if (cancel_) {
-    Stop(CancelReason::kShutdown);
-  } else {
-    client_.InterruptRead();
-  }
+  if (between_cycles_ && session_.transaction().idle()) client_.InterruptRead();
+}
+
+void Handler::Abort() {
+  shutting_down_ = aborting_ = true;
+  Stop(CancelReason::kShutdown);
+  client_.InterruptRead();
 }
 
 Awaitable<Handler::Next> Handler::HandleQuery(pgwire::Frame frame) {

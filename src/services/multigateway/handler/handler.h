@@ -24,8 +24,10 @@ class Handler {
 
   // From the same reactor: cancels the message that is being worked on, if there is one.
   void CancelStatement() { Stop(CancelReason::kCancelled); }
-  // This process is leaving: what runs is cancelled, and the client is told (57P01) when it is between messages.
+  // This process is leaving: the client is told (57P01) as soon as it is between messages and outside a transaction.
   void Shutdown();
+  // Its patience is over: what runs is cancelled, and the client is told wherever it is.
+  void Abort();
 
  private:
   enum class Next : std::uint8_t { kGoOn, kClose };
@@ -65,6 +67,7 @@ class Handler {
   bool discarding_ = false;
   bool between_cycles_ = true;
   bool shutting_down_ = false;
+  bool aborting_ = false;
   bool idle_timeout_armed_ = false;
 };
 
