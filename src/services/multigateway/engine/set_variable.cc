@@ -2,15 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 #include "common/pgwire/backend.h"
 #include "query.pb.h"
 #include "services/multigateway/engine/fixed.h"
 #include "services/multigateway/engine/route.h"
 #include "services/multigateway/engine/sql_literal.h"
 #include "services/multigateway/engine/warning.h"
+#include "services/multigateway/session/client_encoding.h"
 #include "services/multigateway/session/session.h"
 
 namespace multigres::gateway::engine {
@@ -20,18 +18,6 @@ using session::Session;
 using sqlparse::Assignment;
 
 constexpr std::uint32_t kTextOid = 25;
-
-// Their multi-byte characters can hold ASCII bytes, so text in them can't be told apart without transcoding it.
-bool IsLexingUnsafe(std::string_view encoding) {
-  static constexpr auto kUnsafe = std::to_array<std::string_view>(
-      {"sjis", "shiftjis", "shiftjis2004", "mskanji", "win932", "windows932", "big5", "win950", "windows950", "gbk",
-       "win936", "windows936", "gb18030", "uhc", "win949", "windows949", "johab"});
-  std::string name;
-  for (char c : session::FoldName(encoding)) {
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) name.push_back(c);
-  }
-  return std::ranges::find(kUnsafe, name) != kUnsafe.end();
-}
 
 // PostgreSQL's own text, as far as it is known by now.
 std::string CanonicalValue(Session& session, const Assignment& assignment) {
@@ -80,7 +66,7 @@ void SendTextRow(PlanContext& context, const std::string& column, std::string_vi
 Awaitable<Result<>> SetVariable::Execute(PlanContext& context) const {
   Session& session = context.session;
   for (const Assignment& assignment : assignments_) {
-    if (assignment.name == "client_encoding" && IsLexingUnsafe(assignment.value)) {
+    if (assignment.name == "client_encoding" && session::IsLexingUnsafeEncoding(assignment.value)) {
       co_return Fail(
           Code::kUnimplemented, "0A000",
           fmt::format("client_encoding \"{}\" is not supported through the connection pooler", assignment.value));

@@ -9,7 +9,6 @@
 #include "services/multigateway/engine/error_position.h"
 #include "services/multigateway/engine/transaction_control.h"
 #include "services/multigateway/executor/deferring_sink.h"
-#include "services/multigateway/executor/statement_text.h"
 #include "services/multigateway/planner/planner.h"
 
 namespace multigres::gateway::executor {
@@ -76,10 +75,6 @@ PlanPtr Executor::PlanSingle(Statement& statement, std::string_view sql) {
 Awaitable<Result<>> Executor::StreamExecute(Session& session, std::string_view sql, CancelToken& cancel,
                                             ClientSink& sink) {
   DropUnnamed(session);
-  if (auto text = CheckText(session, sql); !text) {
-    session.transaction().Fail();
-    co_return text;
-  }
   PlanPtr plan = CachedPlan(session, sql);
   if (plan == nullptr) {
     ParsedQuery query = sqlparse::Parse(sql, {session.standard_conforming_strings()});
@@ -116,7 +111,14 @@ Awaitable<Result<>> Executor::RunPlan(Session& session, PlanPtr plan, Run run, C
                               .columns = run.columns};
   auto ran = co_await plan->primitive().Execute(context);
   if (!ran) session.transaction().Fail();
+  if (HoldsForPortalsAlone(session)) co_await ReleaseIdlePortals(session);
   co_return ran;
+}
+
+// True for sessions that hold a backend for portals that have ended with their transaction.
+bool Executor::HoldsForPortalsAlone(Session& session) {
+  return session.reservation().reasons == session::reason::kPortal && session.transaction().idle() &&
+         session.settings().hold_cursors().empty() && session.portals().Suspended().empty();
 }
 
 Awaitable<Result<>> Executor::RunBatch(Session& session, std::string_view sql, const ParsedQuery& query,

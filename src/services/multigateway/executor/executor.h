@@ -108,6 +108,7 @@ class Executor {
                                                 const session::Portal* portal, CancelToken& cancel);
   // Without the client's token, which may have fired already.
   Awaitable<void> RollBackImplicit(Session& session, engine::ClientSink& sink);
+  static bool HoldsForPortalsAlone(Session& session);
   // Gives back a backend that nothing but portals that are gone has held.
   Awaitable<void> ReleaseIdlePortals(Session& session);
   engine::CallScope ScopeFor(const Session& session, CancelToken& cancel) const;

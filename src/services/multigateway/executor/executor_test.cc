@@ -523,6 +523,16 @@ TEST_F(ExecutorTest, ASuspendedPortalOutsideABlockEndsAtSync) {
   EXPECT_EQ(Execute("p", 2), "E(34000) I");
 }
 
+TEST_F(ExecutorTest, CommitFreesTheBackendOfASuspendedPortal) {
+  Query("begin");
+  ASSERT_TRUE(Parse("s", "select * from t"));
+  ASSERT_TRUE(Bind("p", "s"));
+  EXPECT_EQ(Execute("p", 2), "D*2 s T");
+  Sync();
+  EXPECT_EQ(Query("commit"), "C(COMMIT) I");
+  EXPECT_FALSE(session_->reservation().held());
+}
+
 TEST_F(ExecutorTest, NamesOfStatementsAreTakenOnceABackendHasSeenThem) {
   ASSERT_TRUE(Parse("s", "select 1"));
   ASSERT_TRUE(Parse("s", "select 2"));
@@ -579,10 +589,14 @@ TEST_F(ExecutorTest, DescribesWhatItMakesItselfAndAsksForTheRest) {
   });
 }
 
-TEST_F(ExecutorTest, TextMustBeUtf8) {
-  EXPECT_EQ(Query("select '\xff'"), "E(22021) I");
-  EXPECT_EQ(last_error_, "invalid byte sequence for encoding \"UTF8\": 0xff");
-  EXPECT_EQ(Query("select 'ä'"), "T D*1 C(SELECT 1) I");
+TEST_F(ExecutorTest, TextOfAnyEncodingGoesThroughAsItIs) {
+  EXPECT_EQ(Query("select '\xff'"), "T D*1 C(SELECT 1) I");
+  EXPECT_EQ(pooler_.last_query.query(), "select '\xff'");
+}
+
+TEST_F(ExecutorTest, EncodingsThatHideSyntaxAreRefused) {
+  EXPECT_EQ(Query("set client_encoding = 'SJIS'"), "E(0A000) I");
+  EXPECT_EQ(Query("set names 'LATIN1'"), "C(SET) I");
 }
 
 TEST_F(ExecutorTest, EndSessionGivesBackWhatIsHeld) {

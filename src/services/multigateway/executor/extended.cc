@@ -7,7 +7,6 @@
 #include "services/multigateway/engine/prepared.h"
 #include "services/multigateway/engine/transaction_control.h"
 #include "services/multigateway/executor/executor.h"
-#include "services/multigateway/executor/statement_text.h"
 
 namespace multigres::gateway::executor {
 
@@ -52,8 +51,6 @@ Result<> Executor::Parse(Session& session, const pgwire::ParseMessage& message) 
 }
 
 Result<> Executor::TryParse(Session& session, const pgwire::ParseMessage& message) {
-  auto text = CheckText(session, message.query);
-  if (!text) return text;
   auto plan = PlanForParse(session, message.query);
   if (!plan) return std::unexpected(std::move(plan.error()));
   auto allowed = CheckTransaction(session, plan->get());
@@ -211,9 +208,7 @@ Awaitable<Result<>> Executor::ClosePortal(Session& session, std::string_view nam
 }
 
 Awaitable<void> Executor::ReleaseIdlePortals(Session& session) {
-  bool only_portals = session.reservation().held() && session.reservation().reasons == session::reason::kPortal;
-  if (!only_portals || !session.transaction().idle()) co_return;
-  if (!session.settings().hold_cursors().empty() || !session.portals().Suspended().empty()) co_return;
+  if (!session.reservation().held() || !HoldsForPortalsAlone(session)) co_return;
   auto released = co_await execute_.ReleaseReservedConnection(session, true, CleanUpScope());
   static_cast<void>(released);
 }
@@ -232,7 +227,7 @@ Awaitable<Result<>> Executor::Sync(Session& session, CancelToken& cancel, Client
     for (std::string& name : session.portals().Suspended()) session.portals_to_release().push_back(std::move(name));
     session.portals().Clear();
   }
-  co_await ReleaseIdlePortals(session);
+  if (HoldsForPortalsAlone(session)) co_await ReleaseIdlePortals(session);
   co_return committed;
 }
 

@@ -123,6 +123,8 @@ Result<> FakePooler::Take(std::string line, const std::string& sql, const ::quer
   if (reservation.reasons() != 0 && backend_ == 0) backend_ = next_id_++;
   if (backend_ != 0) reasons_ |= reservation.reasons();
   if (sql.starts_with("fail")) return std::unexpected(Division());
+  if (!reservation.release_portal_names().empty()) reasons_ &= ~session::reason::kPortal;
+  if (reasons_ == 0) backend_ = 0;
   return {};
 }
 
@@ -236,11 +238,13 @@ Awaitable<Result<multipoolerservice::ConcludeTransactionResponse>> FakePooler::C
   std::string line = commit ? "COMMIT" : "ROLLBACK";
   if (request.chain()) line += " AND CHAIN";
   ::query::ReservationOptions released;
-  for (const auto& name : request.release_portal_names()) released.add_release_portal_names(name);
+  // As the contract has it: a COMMIT unpins none.
+  if (!commit) *released.mutable_release_portal_names() = request.release_portal_names();
   auto taken = Take(std::move(line), "", request.options(), released);
   if (!taken) co_return std::unexpected(std::move(taken.error()));
   bool failed = commit && std::exchange(fail_commit, false);
-  if (!request.chain() || failed) reasons_ &= ~(session::reason::kTransaction | session::reason::kPortal);
+  if (!request.chain() || failed) reasons_ &= ~session::reason::kTransaction;
+  if (!commit || failed) reasons_ &= ~session::reason::kPortal;
   if (reasons_ == 0) backend_ = 0;
   if (failed) {
     co_return std::unexpected(

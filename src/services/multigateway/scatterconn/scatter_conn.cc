@@ -213,8 +213,10 @@ Awaitable<Result<std::unique_ptr<::query::QueryResult>>> ScatterConn::ConcludeTr
   request.set_chain(chain);
   auto& rollback_map = *request.mutable_rollback_session_settings()->mutable_vars();
   for (const auto& [name, value] : session.settings().rollback_settings()->entries()) rollback_map[name] = value;
-  // Suspended portals end with the transaction, cursors that it opened WITH HOLD only if it is rolled back.
-  for (std::string& name : session.portals().Suspended()) request.add_release_portal_names(std::move(name));
+  // Suspended portals end with the transaction, cursors that it opened WITH HOLD only if it is rolled back. (A pooler
+  // looks at the names only if it is.)
+  std::vector<std::string> suspended = session.portals().Suspended();
+  for (const std::string& name : suspended) request.add_release_portal_names(name);
   for (std::string& name : session.portals_to_release()) request.add_release_portal_names(std::move(name));
   if (conclusion == engine::Conclusion::kRollback) {
     for (std::string& name : session.settings().CursorsOfTransaction())
@@ -235,6 +237,9 @@ Awaitable<Result<std::unique_ptr<::query::QueryResult>>> ScatterConn::ConcludeTr
     co_return std::unexpected(std::move(error));
   }
   Update(session, concluded->has_reserved_state() ? &concluded->reserved_state() : nullptr, nullptr);
+  if (session.reservation().Has(session::reason::kPortal)) {
+    for (std::string& name : suspended) session.portals_to_release().push_back(std::move(name));
+  }
   co_return std::make_unique<::query::QueryResult>(std::move(*concluded->mutable_result()));
 }
 

@@ -228,8 +228,8 @@ TEST(Session, TheEndOfATransactionEndsItsPortals) {
 TEST(Session, APortalKeepsItsValues) {
   Portals portals;
   std::string_view raw("\0\0\0\2ab\xff\xff\xff\xff\0\0\0\0", 14);
-  auto portal = portals.Bind(std::make_shared<StatementSource>(),
-                             {.portal = "p", .parameters = pgwire::FieldList(3, raw)});
+  auto portal =
+      portals.Bind(std::make_shared<StatementSource>(), {.portal = "p", .parameters = pgwire::FieldList(3, raw)});
   ASSERT_TRUE(portal);
   EXPECT_THAT((*portal)->bound->param_lengths(), ElementsAre(2, -1, 0));
   EXPECT_EQ((*portal)->bound->param_values(), "ab");
