@@ -1,0 +1,355 @@
+#include "services/multipooler/manager/manager.h"
+
+#include <csignal>
+
+#include "common/consensus/lsn.h"
+#include "common/consensus/member.h"
+#include "common/consensus/position.h"
+#include "common/consensus/rule_number.h"
+#include "services/multipooler/manager/members_pgtest.h"
+
+namespace multigres::pooler::manager {
+namespace {
+
+using namespace testing;
+using multigres::consensus::Candidate;
+using multigres::consensus::RulePositionText;
+
+[[maybe_unused]] const auto* const kUnprivileged = ::testing::AddGlobalTestEnvironment(new Unprivileged);
+
+template <class T>
+bool Ok(const Result<T>& result) {
+  EXPECT_TRUE(result) << (result ? "" : result.error().ToString());
+  return result.has_value();
+}
+
+void RunTest(Awaitable<void> (*body)(Reactor&)) {
+  Reactor reactor;
+  RunOnReactor(reactor, body(reactor));
+}
+
+// What multiorch does, with everybody reachable.
+class Orchestration {
+ public:
+  explicit Orchestration(Members& members) : members_(members), tasks_(members.reactor.executor()) {}
+
+  // The first appointment of a shard, or a failover to the best recruit.
+  Awaitable<Result<::consensusdata::CoordinatorProposal>> Appoint(bool first,
+                                                                  std::vector<std::size_t> recruits = {0, 1, 2}) {
+    auto candidates = co_await members_.Candidates();
+    auto revocation = multigres::consensus::MakeRevocation(candidates, Members::Coordinator(), Now());
+    if (!revocation) co_return std::unexpected(std::move(revocation.error()));
+    std::vector<Candidate> recruited;
+    for (const std::size_t index : recruits) {
+      auto status = co_await members_.members[index]->manager->agent().Recruit(*revocation, Deadline());
+      if (!status) co_return std::unexpected(std::move(status.error()));
+      Candidate candidate;
+      candidate.status = std::move(*status);
+      candidate.address = members_.members[index]->address();
+      recruited.push_back(std::move(candidate));
+    }
+    auto proposal = first ? FirstProposal(*revocation, recruited)
+                          : multigres::consensus::BuildProposal(*revocation, recruited, Now());
+    if (!proposal) co_return proposal;
+    auto done = co_await Carry(*proposal);
+    if (!done) co_return std::unexpected(std::move(done.error()));
+    co_return proposal;
+  }
+
+  Awaitable<void> Follow(Member& member, pb::ReplicationPrimary primary) {
+    auto followed = co_await member.manager->agent().SetPrimary(std::move(primary), Deadline());
+    if (!followed && followed.error().code() != Code::kUnavailable) Ok(followed);
+  }
+
+  Member& LeaderOf(const ::consensusdata::CoordinatorProposal& proposal) {
+    for (auto& member : members_.members) {
+      if (member->config.id.name() == proposal.proposal_leader().id().name()) return *member;
+    }
+    return *members_.members[0];
+  }
+
+  Awaitable<Result<>> Carry(const ::consensusdata::CoordinatorProposal& proposal) {
+    Member& leader = LeaderOf(proposal);
+    pb::ReplicationPrimary primary;
+    *primary.mutable_position() = proposal.proposed_transition();
+    *primary.mutable_primary() = proposal.proposal_leader();
+    for (auto& member : members_.members) {
+      if (member.get() != &leader && member->manager) tasks_.Spawn("follow", Follow(*member, primary));
+    }
+    ::consensusdata::PromoteRequest request;
+    *request.mutable_proposal() = proposal;
+    request.set_reason("test");
+    auto promoted = co_await leader.manager->agent().Promote(std::move(request), Deadline());
+    co_await tasks_.Join();
+    if (!promoted) co_return std::unexpected(std::move(promoted.error()));
+    co_return Result<>();
+  }
+
+ private:
+  WallTime Now() { return members_.reactor.clock().WallNow(); }
+
+  Result<::consensusdata::CoordinatorProposal> FirstProposal(const pb::TermRevocation& revocation,
+                                                             const std::vector<Candidate>& recruits) {
+    pb::ExternallyCertifiedRevocation certificate;
+    *certificate.mutable_term_revocation() = revocation;
+    pb::ShardRule rule;
+    for (const Candidate& recruit : recruits) {
+      *rule.add_cohort_members() = recruit.address.id();
+      const auto& lsn = recruit.status.current_position().lsn();
+      if (multigres::consensus::LsnOrLowest(lsn) > multigres::consensus::LsnOrLowest(certificate.frozen_lsn())) {
+        certificate.set_frozen_lsn(lsn);
+      }
+    }
+    *rule.mutable_durability_policy() = recruits[0].status.current_position().position().decision().durability_policy();
+    return multigres::consensus::BuildCertifiedProposal(certificate, rule, recruits, Now());
+  }
+
+  Members& members_;
+  TaskGroup tasks_;
+};
+
+Awaitable<Result<std::string>> Sql(Member& member, std::string sql) {
+  co_return co_await member.sql->Scalar(std::move(sql), member.sql->clock().After(10s));
+}
+
+Awaitable<bool> Serves(Members& members, Member& member, RoutingRole role) {
+  Member* which = &member;
+  co_return co_await members.Until([which, role] {
+    const ServingState state = which->manager->serving().state();
+    return state.role == role && state.status == ServingStatus::kServing;
+  });
+}
+
+// Bootstrapped and led; returns the leader, or null.
+Awaitable<Member*> BringUp(Members& members, Orchestration& orchestration) {
+  co_await members.DescribeDatabase();
+  co_await members.StartAll();
+  const bool initialized = co_await members.AllInitialized();
+  EXPECT_TRUE(initialized);
+  if (!initialized) co_return nullptr;
+  auto appointed = co_await orchestration.Appoint(true);
+  if (!Ok(appointed)) co_return nullptr;
+  Member& leader = orchestration.LeaderOf(*appointed);
+  EXPECT_TRUE(co_await Serves(members, leader, RoutingRole::kPrimary));
+  co_return &leader;
+}
+
+TEST(PoolerManager, OneMemberInitialisesTheOthersCopyAndTheFirstLeaderWrites) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    Member* leader = co_await BringUp(members, orchestration);
+    if (leader != nullptr) {
+      int inits = 0;
+      std::set<std::string> identifiers;
+      for (const auto& member : members.members) {
+        inits += member->process->inits;
+        identifiers.insert(Members::StatusOf(*member).status().system_identifier());
+      }
+      EXPECT_EQ(inits, 1);
+      EXPECT_EQ(identifiers.size(), 1U);
+      Ok(co_await Sql(*leader, "CREATE TABLE t(i int); INSERT INTO t VALUES (1)"));
+      auto names = co_await Sql(*leader, "SHOW synchronous_standby_names");
+      if (Ok(names)) EXPECT_EQ(*names, R"(ANY 1 ("zone1_a", "zone2_b", "zone3_c"))");
+      auto history =
+          co_await Sql(*leader,
+                       "SELECT string_agg(coordinator_term || '.' || leader_subterm || ' ' || event_type || ' ' "
+                       "|| decided, ', ' ORDER BY 1) FROM multigres.rule_history");
+      if (Ok(history)) EXPECT_EQ(*history, "0.1 replication_config true, 1.0 promotion true");
+      auto timeline = co_await Sql(*leader, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)");
+      if (Ok(timeline)) EXPECT_EQ(*timeline, "00000002");
+      for (auto& member : members.members) {
+        if (member.get() == leader) continue;
+        EXPECT_TRUE(co_await Serves(members, *member, RoutingRole::kReplica));
+        Ok(co_await Sql(*member, "SELECT pg_sleep(0.1)"));
+        auto rows = co_await Sql(*member, "SELECT count(*) FROM t");
+        if (Ok(rows)) EXPECT_EQ(*rows, "1");
+      }
+      EXPECT_TRUE(co_await members.Until(
+          [leader] { return Members::StatusOf(*leader).consensus_status().replication_primary().rewind_ready(); }));
+    }
+    co_await members.TearDown();
+  });
+}
+
+TEST(PoolerManager, ARestartedClusterComesBackInRecoveryAndIsLedAnew) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    Member* leader = co_await BringUp(members, orchestration);
+    if (leader != nullptr) {
+      Ok(co_await Sql(*leader, "CREATE TABLE t(i int); INSERT INTO t VALUES (1)"));
+      for (auto& member : members.members) {
+        member->sql->DropIdle();
+        co_await members.StopManager(*member);
+      }
+      for (auto& member : members.members) Ok(co_await members.StartManager(*member));
+      EXPECT_TRUE(co_await members.AllInitialized());
+      for (auto& member : members.members) {
+        auto recovering = co_await Sql(*member, "SELECT pg_is_in_recovery()");
+        if (Ok(recovering)) EXPECT_EQ(*recovering, "t");
+        EXPECT_NE(member->manager->serving().state().role, RoutingRole::kPrimary);
+      }
+      // The former leader knows that it isn't one, and asks for an election.
+      EXPECT_TRUE(co_await members.Until([leader] {
+        return Members::StatusOf(*leader).availability_status().leadership_status().signal() ==
+               pb::LEADERSHIP_SIGNAL_REQUESTING_DEMOTION;
+      }));
+      auto appointed = co_await orchestration.Appoint(false);
+      if (Ok(appointed)) {
+        Member& next = orchestration.LeaderOf(*appointed);
+        EXPECT_TRUE(co_await Serves(members, next, RoutingRole::kPrimary));
+        Ok(co_await Sql(next, "INSERT INTO t VALUES (2)"));
+        auto rows = co_await Sql(next, "SELECT string_agg(i::text, ',') FROM t");
+        if (Ok(rows)) EXPECT_EQ(*rows, "1,2");
+      }
+    }
+    co_await members.TearDown();
+  });
+}
+
+TEST(PoolerManager, ARecruitedLeaderIsDemotedAndRejoinsItsSuccessor) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    Member* leader = co_await BringUp(members, orchestration);
+    if (leader != nullptr) {
+      Ok(co_await Sql(*leader, "CREATE TABLE t(i int); INSERT INTO t VALUES (1)"));
+      std::vector<std::size_t> others;
+      for (auto& member : members.members) {
+        if (member.get() != leader) others.push_back(member->index);
+      }
+      // The new term is built without the old leader, which goes on writing to nobody.
+      auto appointed = co_await orchestration.Appoint(false, others);
+      if (Ok(appointed)) {
+        Member& next = orchestration.LeaderOf(*appointed);
+        EXPECT_NE(&next, leader);
+        EXPECT_TRUE(co_await Serves(members, next, RoutingRole::kPrimary));
+        Ok(co_await Sql(next, "INSERT INTO t VALUES (2)"));
+        EXPECT_NE(leader->manager->serving().state().role, RoutingRole::kPrimary);
+        EXPECT_TRUE(co_await members.Until(
+            [&next] { return Members::StatusOf(next).consensus_status().replication_primary().rewind_ready(); }));
+        pb::ReplicationPrimary primary = Members::StatusOf(next).consensus_status().replication_primary();
+        leader->sql->DropIdle();
+        co_await orchestration.Follow(*leader, primary);
+        EXPECT_TRUE(co_await Serves(members, *leader, RoutingRole::kReplica));
+        EXPECT_TRUE(co_await members.Until([leader] {
+          return Members::StatusOf(*leader).status().replication_status().wal_receiver_status() == "streaming";
+        }));
+        EXPECT_FALSE(Members::StatusOf(*leader).availability_status().suspected_divergence());
+      }
+    }
+    co_await members.TearDown();
+  });
+}
+
+TEST(PoolerManager, ACrashedLeaderComesBackAsStandbyAndItsExtraRowIsGone) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    Member* leader = co_await BringUp(members, orchestration);
+    if (leader != nullptr) {
+      Ok(co_await Sql(*leader, "CREATE TABLE t(i int); INSERT INTO t VALUES (1)"));
+      std::vector<std::size_t> others;
+      for (auto& member : members.members) {
+        if (member.get() != leader) others.push_back(member->index);
+      }
+      leader->manager->SetPostgresRestartsEnabled(false);
+      auto appointed = co_await orchestration.Appoint(false, others);
+      if (Ok(appointed)) {
+        Member& next = orchestration.LeaderOf(*appointed);
+        // Written where nobody acknowledges: visible to nobody but those who look locally.
+        Ok(co_await Sql(*leader, "SET synchronous_commit = local; INSERT INTO t VALUES (666)"));
+        auto status = co_await leader->controller->Status();
+        EXPECT_EQ(::kill(status->pid, SIGKILL), 0);
+        leader->manager->SetPostgresRestartsEnabled(true);
+        leader->sql->DropIdle();
+        EXPECT_TRUE(co_await members.Until(
+            [&next] { return Members::StatusOf(next).consensus_status().replication_primary().rewind_ready(); }));
+        EXPECT_TRUE(co_await members.Until([leader] { return Members::StatusOf(*leader).status().postgres_ready(); }));
+        co_await orchestration.Follow(*leader, Members::StatusOf(next).consensus_status().replication_primary());
+        EXPECT_TRUE(co_await Serves(members, *leader, RoutingRole::kReplica));
+        EXPECT_EQ(leader->process->rewinds, 1);
+        auto rows = co_await Sql(*leader, "SELECT string_agg(i::text, ',') FROM t");
+        if (Ok(rows)) EXPECT_EQ(*rows, "1");
+      }
+    }
+    co_await members.TearDown();
+  });
+}
+
+TEST(PoolerManager, TheCohortChangesByCompareAndSwap) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    Member* leader = co_await BringUp(members, orchestration);
+    if (leader != nullptr) {
+      Member& other = *members.members[leader->index == 0 ? 1 : 0];
+      ::multipoolermanagerdata::UpdateConsensusRuleRequest request;
+      request.set_operation(::multipoolermanagerdata::RULE_OPERATION_COHORT_REMOVE);
+      *request.add_standby_ids() = other.config.id;
+      *request.mutable_coordinator_id() = Members::Coordinator();
+      *request.mutable_expected_outgoing_rule() = multigres::consensus::MakeRuleNumber(1, 5);
+      auto conflict = co_await leader->manager->agent().UpdateConsensusRule(request, Deadline());
+      EXPECT_FALSE(conflict);
+      *request.mutable_expected_outgoing_rule() = multigres::consensus::MakeRuleNumber(1, 0);
+      auto removed = co_await leader->manager->agent().UpdateConsensusRule(request, Deadline());
+      if (Ok(removed)) {
+        EXPECT_EQ(RulePositionText(removed->position()), "1.1");
+        EXPECT_EQ(removed->position().decision().cohort_members_size(), 2);
+      }
+      EXPECT_EQ(leader->manager->serving().state().role, RoutingRole::kPrimary);
+      request.set_operation(::multipoolermanagerdata::RULE_OPERATION_COHORT_ADD);
+      *request.mutable_expected_outgoing_rule() = multigres::consensus::MakeRuleNumber(1, 1);
+      auto added = co_await leader->manager->agent().UpdateConsensusRule(request, Deadline());
+      if (Ok(added)) EXPECT_EQ(added->position().decision().cohort_members_size(), 3);
+      request.set_operation(::multipoolermanagerdata::RULE_OPERATION_COHORT_REMOVE);
+      *request.mutable_standby_ids(0) = leader->config.id;
+      *request.mutable_expected_outgoing_rule() = multigres::consensus::MakeRuleNumber(1, 2);
+      EXPECT_FALSE(co_await leader->manager->agent().UpdateConsensusRule(request, Deadline()));
+    }
+    co_await members.TearDown();
+  });
+}
+
+TEST(PoolerManager, APromiseKeepsLowerTermsOut) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    co_await members.DescribeDatabase();
+    co_await members.StartAll();
+    EXPECT_TRUE(co_await members.AllInitialized());
+    auto candidates = co_await members.Candidates();
+    auto revocation =
+        multigres::consensus::MakeRevocation(candidates, Members::Coordinator(), reactor.clock().WallNow());
+    if (Ok(revocation)) {
+      consensus::Agent& agent = members.members[0]->manager->agent();
+      pb::TermRevocation high = *revocation;
+      high.set_revoked_below_term(5);
+      if (Ok(co_await agent.Recruit(high, Deadline()))) {
+        Ok(co_await agent.Recruit(high, Deadline()));  // again, the same
+        auto low = co_await agent.Recruit(*revocation, Deadline());
+        EXPECT_FALSE(low);
+        pb::TermRevocation rival = high;
+        rival.mutable_accepted_coordinator_id()->set_name("rival");
+        EXPECT_FALSE(co_await agent.Recruit(rival, Deadline()));
+      }
+      ::consensusdata::PromoteRequest promote;
+      *promote.mutable_proposal()->mutable_term_revocation() = *revocation;
+      *promote.mutable_proposal()->mutable_proposal_leader() = members.members[1]->address();
+      auto& rule = *promote.mutable_proposal()->mutable_proposed_transition()->mutable_proposal();
+      *rule.mutable_rule_number() = multigres::consensus::MakeRuleNumber(revocation->revoked_below_term(), 0);
+      *rule.mutable_leader_id() = members.members[1]->config.id;
+      auto unpromised = co_await members.members[1]->manager->agent().Promote(promote, Deadline());
+      EXPECT_FALSE(unpromised);
+      if (!unpromised) {
+        EXPECT_TRUE(unpromised.error().message().starts_with("must Recruit before Promote"))
+            << unpromised.error().ToString();
+      }
+    }
+    co_await members.TearDown();
+  });
+}
+
+}  // namespace
+}  // namespace multigres::pooler::manager
