@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string>
 
 #include "common/pgclient/query.h"
 #include "test/support/postgres.h"
@@ -29,6 +30,20 @@ inline Awaitable<std::unique_ptr<Connection>> MustOpen(Reactor& reactor, Connect
   EXPECT_TRUE(opened) << opened.error().ToString();
   if (!opened) std::abort();
   co_return std::move(*opened);
+}
+
+// The types of the messages up to the point where nothing is owed any more.
+inline Awaitable<std::string> TypesToSync(Connection& connection) {
+  std::string types;
+  while (!connection.in_sync()) {
+    auto message = co_await connection.NextReply(Within(connection.reactor()));
+    if (!message) {
+      ADD_FAILURE() << message.error().ToString();
+      break;
+    }
+    types.push_back(message->type);
+  }
+  co_return types;
 }
 
 // Runs a test's body on a reactor of its own.
