@@ -20,8 +20,8 @@ Result<std::shared_ptr<TlsContext>> LoadTls(const Config& config) {
     }
     return nullptr;
   }
-  return TlsContext::Server({.files = {.cert = config.pg_tls_cert_file, .key = config.pg_tls_key_file, .ca = {}},
-                             .alpn = {"postgresql"}});
+  return TlsContext::Server(
+      {.files = {.cert = config.pg_tls_cert_file, .key = config.pg_tls_key_file, .ca = {}}, .alpn = {"postgresql"}});
 }
 
 Duration AuthenticationTimeout(Duration configured) {
@@ -50,7 +50,9 @@ Awaitable<Result<>> ListenOn(FrontEnd& front_end, Address address, bool target_r
   co_return front_end.Listen(address, target_replica);
 }
 
-Awaitable<void> StopOn(FrontEnd& front_end) { return front_end.Stop(); }
+Awaitable<void> StopOn(FrontEnd& front_end) {
+  return front_end.Stop();
+}
 
 std::string_view ServingName(poolergateway::Serving serving) {
   switch (serving) {
@@ -70,8 +72,8 @@ Result<std::unique_ptr<Service>> Service::Create(Config config, std::span<Reacto
                                                  rpc::ChannelOptions pooler_channel, Logger logger) {
   auto tls = LoadTls(config);
   if (!tls) return std::unexpected(std::move(tls.error()));
-  return std::unique_ptr<Service>(new Service(std::move(config), reactors, store, std::move(pooler_channel),
-                                              std::move(*tls), std::move(logger)));
+  return std::unique_ptr<Service>(
+      new Service(std::move(config), reactors, store, std::move(pooler_channel), std::move(*tls), std::move(logger)));
 }
 
 Service::Service(Config config, std::span<Reactor* const> reactors, topo::Store& store,
@@ -145,7 +147,8 @@ Awaitable<void> Service::Drain(Deadline deadline) {
 Awaitable<void> Service::Stop() {
   co_await asio::this_coro::reset_cancellation_state();
   for (auto& front_end : front_ends_) {
-    co_await RunOn<void>(store_.reactor(), front_end->reactor(), [&front_end = *front_end] { return StopOn(front_end); });
+    co_await RunOn<void>(store_.reactor(), front_end->reactor(),
+                         [&front_end = *front_end] { return StopOn(front_end); });
   }
   co_await discovery_->Stop();
   co_await directory_->Stop();
@@ -170,9 +173,11 @@ std::vector<servenv::StatusTable> Service::StatusTables() const {
     table.title = "Poolers in Cell: " + entry.record.cell;
     table.columns = {"Name", "Database", "Leadership", "Lifecycle"};
     const std::string leadership =
-        entry.health.primary ? fmt::format("leader {}.{}", entry.health.rule.coordinator_term, entry.health.rule.leader_subterm)
-                             : "follower";
-    const std::string lifecycle = entry.health.live ? std::string(ServingName(entry.health.serving)) : "no health stream";
+        entry.health.primary
+            ? fmt::format("leader {}.{}", entry.health.rule.coordinator_term, entry.health.rule.leader_subterm)
+            : "follower";
+    const std::string lifecycle =
+        entry.health.live ? std::string(ServingName(entry.health.serving)) : "no health stream";
     table.rows.push_back({id, entry.record.database, leadership, lifecycle});
   }
   std::vector<servenv::StatusTable> tables;

@@ -89,12 +89,10 @@ class WriterSink final : public ResultSink {
 
 }  // namespace
 
-PoolerService::PoolerService(PoolerServiceConfig config, PoolerDataPath& data_path, manager::ServingBoard& board,
-                             const std::atomic<std::int64_t>& replication_lag_ns, Logger logger)
+PoolerService::PoolerService(PoolerServiceConfig config, PoolerDataPath& data_path, manager::ServingBoard& board, Logger logger)
     : config_(std::move(config)),
       data_path_(data_path),
       board_(board),
-      replication_lag_ns_(replication_lag_ns),
       logger_(std::move(logger)) {}
 
 PoolerService::~PoolerService() = default;
@@ -281,7 +279,7 @@ StreamPoolerHealthResponse PoolerService::HealthSnapshot(const manager::ServingS
   snapshot.mutable_recommended_staleness_timeout()->set_seconds(staleness.count());
   snapshot.mutable_recommended_staleness_timeout()->set_nanos(
       static_cast<std::int32_t>((config_.health_staleness - staleness).count()));
-  snapshot.set_replication_lag_ns(replication_lag_ns_.load(std::memory_order_relaxed));
+  snapshot.set_replication_lag_ns(board_.replication_lag_ns());
   return snapshot;
 }
 

@@ -1,7 +1,6 @@
 // MultiPoolerService by gRPC: admission and validation, then the executor of the call's reactor.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <set>
 
@@ -19,12 +18,10 @@ struct PoolerServiceConfig {
   Duration health_staleness = std::chrono::seconds(90);
 };
 
-// Usable from every reactor of the data path. The board, data path and `replication_lag_ns` must outlive it.
+// Usable from every reactor of the data path. The board and the data path must outlive it.
 class PoolerService final : public multipoolerservice::rpc::MultiPoolerService {
  public:
-  // `replication_lag_ns`: how far this standby's replay is behind; 0 = unknown, or not a standby.
-  PoolerService(PoolerServiceConfig config, PoolerDataPath& data_path, manager::ServingBoard& board,
-                const std::atomic<std::int64_t>& replication_lag_ns, Logger logger);
+  PoolerService(PoolerServiceConfig config, PoolerDataPath& data_path, manager::ServingBoard& board, Logger logger);
   ~PoolerService() override;
 
   Awaitable<Result<multipoolerservice::ExecuteQueryResponse>> ExecuteQuery(
@@ -72,7 +69,6 @@ class PoolerService final : public multipoolerservice::rpc::MultiPoolerService {
   PoolerServiceConfig config_;
   PoolerDataPath& data_path_;
   manager::ServingBoard& board_;
-  const std::atomic<std::int64_t>& replication_lag_ns_;
   Logger logger_;
 };
 
