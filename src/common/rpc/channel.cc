@@ -92,7 +92,7 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer, pub
   Backoff backoff_;
   bool started_ = false;
   bool closed_ = false;
-  // Set while no attempt is under way: calls fail with it at once.
+  // Why the last attempt failed, until one succeeds: calls fail with it at once.
   std::optional<Error> failure_;
   ClientConnection* current_ = nullptr;  // being set up, or taking calls
   std::uint64_t ready_count_ = 0;        // of connections that ever were
@@ -139,7 +139,6 @@ Awaitable<void> ChannelImpl::KeepConnected() {
       }
     }
     co_await SleepFor(reactor_.clock(), backoff_.Next());
-    failure_.reset();
   }
 }
 
@@ -183,6 +182,7 @@ Awaitable<void> ChannelImpl::Serve(std::unique_ptr<ClientConnection> connection)
 
 void ChannelImpl::OnReady(ClientConnection& connection) {
   ++ready_count_;
+  failure_.reset();
   changed_.Pulse();
   if (current_ == &connection) StartWaiting();
 }

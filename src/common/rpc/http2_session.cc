@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nghttp2/nghttp2.h>
+#include <boost/container/small_vector.hpp>
 
 #include <algorithm>
 #include <array>
@@ -37,9 +38,8 @@ std::uint8_t* Bytes(std::string_view text) {
   return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
 }
 
-std::vector<nghttp2_nv> NameValues(std::span<const HeaderField> headers) {
-  std::vector<nghttp2_nv> values;
-  values.reserve(headers.size());
+boost::container::small_vector<nghttp2_nv, 16> NameValues(std::span<const HeaderField> headers) {
+  boost::container::small_vector<nghttp2_nv, 16> values;
   for (const HeaderField& field : headers) {
     values.push_back({Bytes(field.name), Bytes(field.value), field.name.size(), field.value.size(),
                       static_cast<std::uint8_t>(field.repeats ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX)});
@@ -56,13 +56,15 @@ Error Http2Error(std::string_view what, int code) {
 // nghttp2 calls these from within mem_recv and mem_send; they must not call either.
 struct Http2Session::Callbacks {
   static Http2Session& Self(void* user_data) { return *static_cast<Http2Session*>(user_data); }
-  static Http2Stream* Stream(nghttp2_session* session, std::int32_t id) {
-    return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
+  // Null for streams that nobody cares about any more.
+  static Http2Stream* Stream(Http2Session& self, std::int32_t id) {
+    if (self.ended_) return nullptr;
+    return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(self.session_, id));
   }
 
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
     auto& self = Self(user_data);
-    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (frame->hd.type != NGHTTP2_HEADERS || self.ended_) return 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       Http2Stream* stream = self.OnRequest();
       stream->session_ = &self;
@@ -70,15 +72,16 @@ struct Http2Session::Callbacks {
       self.streams_.push_back(*stream);
       ++self.stream_count_;
       nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
-    } else if (Http2Stream* stream = Stream(session, frame->hd.stream_id)) {
+    } else if (Http2Stream* stream = Stream(self, frame->hd.stream_id)) {
       stream->header_list_bytes_ = 0;
     }
     return 0;
   }
 
-  static int OnHeader(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t* name,
-                      std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t, void*) {
-    Http2Stream* stream = Stream(session, frame->hd.stream_id);
+  static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
+                      const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user_data) {
+    auto& self = Self(user_data);
+    Http2Stream* stream = Stream(self, frame->hd.stream_id);
     if (stream == nullptr || stream->headers_too_large_) return 0;
     stream->header_list_bytes_ += name_size + value_size + kHeaderOverheadBytes;
     if (stream->header_list_bytes_ > kMaxHeaderListBytes) {
@@ -91,15 +94,15 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
-  static int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
     auto& self = Self(user_data);
     const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        if (Http2Stream* stream = Stream(session, frame->hd.stream_id)) stream->OnHeadersEnd(end);
+        if (Http2Stream* stream = Stream(self, frame->hd.stream_id)) stream->OnHeadersEnd(end);
         break;
       case NGHTTP2_DATA:
-        if (Http2Stream* stream = Stream(session, frame->hd.stream_id); stream != nullptr && end) stream->OnDataEnd();
+        if (Http2Stream* stream = Stream(self, frame->hd.stream_id); stream != nullptr && end) stream->OnDataEnd();
         break;
       case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) self.OnSettings();
@@ -121,16 +124,17 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
-  static int OnData(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
-                    std::size_t size, void* user_data) {
-    Self(user_data).Received(Stream(session, id), {bytes, size});
+  static int OnData(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
+                    void* user_data) {
+    auto& self = Self(user_data);
+    self.Received(Stream(self, id), {bytes, size});
     return 0;
   }
 
   static int OnStreamClose(nghttp2_session* session, std::int32_t id, std::uint32_t http2_error, void* user_data) {
-    Http2Stream* stream = Stream(session, id);
-    if (stream == nullptr) return 0;
     auto& self = Self(user_data);
+    Http2Stream* stream = Stream(self, id);
+    if (stream == nullptr) return 0;
     nghttp2_session_set_stream_user_data(session, id, nullptr);
     self.Forget(*stream);
     stream->OnClosed(http2_error);
@@ -138,11 +142,11 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
-  static int BeforeFrameSend(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+  static int BeforeFrameSend(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
     auto& self = Self(user_data);
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     self.OnOutput();
-    if (Http2Stream* stream = Stream(session, frame->hd.stream_id)) {
+    if (Http2Stream* stream = Stream(self, frame->hd.stream_id)) {
       stream->headers_offset_ = std::min(stream->headers_offset_, self.framed_bytes_);
     }
     return 0;
@@ -159,7 +163,8 @@ struct Http2Session::Callbacks {
   }
 
   static ssize_t ReadOutput(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, std::uint32_t* flags,
-                            nghttp2_data_source* source, void*) {
+                            nghttp2_data_source* source, void* user_data) {
+    if (Self(user_data).ended_) return NGHTTP2_ERR_CALLBACK_FAILURE;
     auto& stream = *static_cast<Http2Stream*>(source->ptr);
     const std::size_t size = std::min(length, stream.out_.bytes());
     if (size == 0 && !stream.out_ended_) {
@@ -177,6 +182,7 @@ struct Http2Session::Callbacks {
   static int SendData(nghttp2_session*, nghttp2_frame*, const std::uint8_t* header, std::size_t length,
                       nghttp2_data_source* source, void* user_data) {
     auto& self = Self(user_data);
+    if (self.ended_) return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (self.output_.bytes() >= kOutputBatchBytes) return NGHTTP2_ERR_WOULDBLOCK;
     auto& stream = *static_cast<Http2Stream*>(source->ptr);
     constexpr std::size_t kFrameHeaderBytes = 9;
@@ -256,7 +262,11 @@ void Http2Session::SubmitSettings(const Http2Options& options) {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeaderListBytes},
   };
-  if (options.role == Http2Role::kClient) settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  if (options.role == Http2Role::kClient) {
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  } else {
+    settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams});
+  }
   int rc = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   CHECK(rc == 0, nghttp2_strerror(rc));
   rc = nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<int>(connection_window));

@@ -15,6 +15,9 @@ inline constexpr std::uint32_t kConnectionWindowBytes = 16 * 1024 * 1024;
 // Streams' unread bytes up to this much don't hold back the rest of their connection.
 inline constexpr std::size_t kConnectionBufferBytes = 64 * 1024 * 1024;
 
+// Calls that one client connection may have open; more wait on the client's side.
+inline constexpr std::uint32_t kMaxConcurrentStreams = 100'000;
+
 // One header as it goes over the wire (base64 for -bin). nghttp2 ends the whole connection when it receives a name or a
 // value of more than 64 KiB (NGHTTP2_HD_MAX_NV), so none may be sent.
 inline constexpr std::size_t kMaxHeaderBytes = 63 * 1024;

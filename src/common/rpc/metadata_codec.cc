@@ -10,7 +10,6 @@
 namespace multigres::rpc {
 
 void HeaderList::Add(std::string_view name, std::string_view value, bool repeats) {
-  if (fields_.empty()) fields_.reserve(12);
   fields_.push_back({name, value, repeats});
   bytes_ += name.size() + value.size() + kHeaderOverheadBytes;
   longest_ = std::max({longest_, name.size(), value.size()});

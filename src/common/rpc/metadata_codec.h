@@ -1,10 +1,12 @@
 // Metadata as headers: base64 for "-bin" keys, and the limits on sizes.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
+
 #include <list>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "common/rpc/http2_stream.h"
 #include "common/rpc/metadata.h"
@@ -20,7 +22,7 @@ class HeaderList {
   void AddMade(std::string_view name, std::string value);
   void Add(const Metadata& metadata);
 
-  const std::vector<HeaderField>& fields() const { return fields_; }
+  std::span<const HeaderField> fields() const { return fields_; }
   // Counted as in RFC 9113 6.5.2.
   std::size_t bytes() const { return bytes_; }
   std::size_t longest() const { return longest_; }
@@ -28,7 +30,7 @@ class HeaderList {
   Result<> Check(std::size_t max_list_bytes) const;
 
  private:
-  std::vector<HeaderField> fields_;
+  boost::container::small_vector<HeaderField, 12> fields_;
   std::list<std::string> made_;
   std::size_t bytes_ = 0;
   std::size_t longest_ = 0;

@@ -26,7 +26,8 @@ class RawPeer {
     std::uint32_t error = 0;
   };
 
-  RawPeer(std::unique_ptr<ByteStream> stream, bool is_server);
+  // `max_streams`: what its settings allow the peer; 0 = any number.
+  RawPeer(std::unique_ptr<ByteStream> stream, bool is_server, std::uint32_t max_streams = 0);
   ~RawPeer();
 
   // A client's: sends a request whose whole body is `body`; returns the stream's id.

@@ -57,7 +57,8 @@ std::vector<nghttp2_nv> NameValues(const RawPeer::Headers& headers) {
 
 }  // namespace
 
-RawPeer::RawPeer(std::unique_ptr<ByteStream> stream, bool is_server) : stream_(std::move(stream)) {
+RawPeer::RawPeer(std::unique_ptr<ByteStream> stream, bool is_server, std::uint32_t max_streams)
+    : stream_(std::move(stream)) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::OnHeader);
@@ -75,7 +76,8 @@ RawPeer::RawPeer(std::unique_ptr<ByteStream> stream, bool is_server) : stream_(s
   }
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, nullptr, 0);
+  const nghttp2_settings_entry limit{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &limit, max_streams == 0 ? 0 : 1);
 }
 
 RawPeer::~RawPeer() {

@@ -1,4 +1,5 @@
-// Calls per second and processor time per call, client and server on a thread each: `common_rpc_bench [seconds]`.
+// Calls per second and processor time per call, client and server on a thread each: `common_rpc_bench [seconds
+// [load]]`.
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -58,7 +59,8 @@ Awaitable<void> Streaming(Channel& channel, const Load& load, Deadline end, Coun
   }
 }
 
-Awaitable<void> Measure(Reactor& here, Reactor& there, Address address, std::string_view transport, Duration time) {
+Awaitable<void> Measure(Reactor& here, Reactor& there, Address address, std::string_view transport,
+                        std::string_view only, Duration time) {
   TestService service;
   auto server = Server::Create({&there});
   server->Register(service);
@@ -76,6 +78,7 @@ Awaitable<void> Measure(Reactor& here, Reactor& there, Address address, std::str
       {"large", true, 4, 10, 1 << 20},
   };
   for (const Load& load : loads) {
+    if (!load.name.contains(only)) continue;
     Counters counters;
     const double cpu = CpuSeconds();
     const TimePoint begin = here.clock().Now();
@@ -99,13 +102,14 @@ Awaitable<void> Measure(Reactor& here, Reactor& there, Address address, std::str
 
 int Main(int argc, char** argv) {
   const auto time = std::chrono::milliseconds(argc > 1 ? static_cast<int>(std::atof(argv[1]) * 1000) : 2000);
+  const std::string_view only = argc > 2 ? argv[2] : "";
   TempDir dir;
   ReactorPool pool(1);
   const std::pair<std::string_view, Address> transports[] = {{"unix", UnixAddress{dir.path + "/socket"}},
                                                              {"tcp", TcpAddress{"127.0.0.1", 0}}};
   for (const auto& [name, address] : transports) {
     Reactor reactor;
-    RunOnReactor(reactor, Measure(reactor, pool[0], address, name, time));
+    RunOnReactor(reactor, Measure(reactor, pool[0], address, name, only, time));
   }
   return 0;
 }

@@ -252,5 +252,46 @@ TEST(RpcForeignServer, ConnectionLostDuringTheCallMayHaveExecutedIt) {
   EXPECT_EQ(error.execution(), Execution::kMayHaveExecuted);
 }
 
+Awaitable<void> ServeOneAtATime(Listener* listener, std::size_t* most_at_once) {
+  auto stream = co_await listener->Accept();
+  if (!stream) co_return;
+  RawPeer peer(std::move(*stream), true, 1);
+  std::int32_t answered = -1;
+  while (co_await peer.RunUntil(
+      [&] { return peer.streams().contains(answered + 2) && peer.streams()[answered + 2].ended; })) {
+    std::size_t open = 0;
+    for (const auto& [id, stream] : peer.streams()) open += stream.closed ? 0 : 1;
+    *most_at_once = std::max(*most_at_once, open);
+    answered += 2;
+    peer.Respond(answered, {{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", "5"}});
+  }
+}
+
+TEST(RpcForeignServer, CallsBeyondItsLimitWaitTheirTurn) {
+  Reactor reactor;
+  std::size_t most_at_once = 0;
+  auto main = [](Reactor& reactor, std::size_t& most_at_once) -> Awaitable<void> {
+    auto listener = Listener::Open(reactor, TcpAddress{"127.0.0.1", 0}).value();
+    TaskGroup tasks(reactor.executor());
+    tasks.Spawn("server", ServeOneAtATime(listener.get(), &most_at_once));
+    auto channel = Channel::Create(reactor, TcpAddress{"127.0.0.1", listener->port()});
+    std::vector<std::unique_ptr<ClientCall>> calls;
+    for (int i = 0; i < 10; ++i) {
+      calls.push_back(channel->StartCall(kEcho, {}));
+      calls.back()->WriteLast(StringValue());
+    }
+    for (auto& call : calls) {
+      StringValue message;
+      auto read = co_await call->Read(message);
+      EXPECT_EQ(read.error().code(), Code::kNotFound) << read.error().ToString();
+    }
+    co_await channel->Close();
+    listener->Close();
+    co_await tasks.Join();
+  };
+  RunOnReactor(reactor, main(reactor, most_at_once));
+  EXPECT_EQ(most_at_once, 1u);
+}
+
 }  // namespace
 }  // namespace multigres::rpc

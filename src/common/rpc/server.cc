@@ -22,7 +22,11 @@ constexpr Duration kCancelGrace = std::chrono::seconds(1);
 class Worker {
  public:
   Worker(Reactor& reactor, const ServiceRegistry& registry, const ServerOptions& options)
-      : reactor_(reactor), registry_(registry), options_(options), tasks_(reactor.executor()) {}
+      : reactor_(reactor),
+        registry_(registry),
+        options_(options),
+        handshakes_(reactor.executor()),
+        tasks_(reactor.executor()) {}
 
   Reactor& reactor() { return reactor_; }
 
@@ -30,13 +34,16 @@ class Worker {
   void Adopt(int fd, std::shared_ptr<TlsContext> tls) {
     if (stopping_) {
       ::close(fd);
+    } else if (tls == nullptr) {
+      tasks_.Spawn("connection", Serve(Listener::Adopt(reactor_, fd)));
     } else {
-      tasks_.Spawn("connection", Serve(Listener::Adopt(reactor_, fd), std::move(tls)));
+      handshakes_.Spawn("handshake", Encrypt(Listener::Adopt(reactor_, fd), std::move(tls)));
     }
   }
 
   Awaitable<void> Stop(Deadline deadline) {
     stopping_ = true;
+    co_await handshakes_.CancelAndJoin();
     for (auto& connection : connections_) connection.Drain();
     co_await WaitUntilEmpty(deadline);
     for (auto& connection : connections_) connection.CancelCalls(CancelReason::kShutdown);
@@ -48,13 +55,13 @@ class Worker {
   }
 
  private:
-  Awaitable<void> Serve(std::unique_ptr<ByteStream> stream, std::shared_ptr<TlsContext> tls) {
-    if (tls != nullptr) {
-      const Deadline deadline = reactor_.clock().After(kHandshakeTimeout);
-      auto encrypted = co_await TlsAccept(reactor_, std::move(stream), std::move(tls), deadline);
-      if (!encrypted || stopping_) co_return;
-      stream = std::move(*encrypted);
-    }
+  Awaitable<void> Encrypt(std::unique_ptr<ByteStream> stream, std::shared_ptr<TlsContext> tls) {
+    const Deadline deadline = reactor_.clock().After(kHandshakeTimeout);
+    auto encrypted = co_await TlsAccept(reactor_, std::move(stream), std::move(tls), deadline);
+    if (encrypted && !stopping_) tasks_.Spawn("connection", Serve(std::move(*encrypted)));
+  }
+
+  Awaitable<void> Serve(std::unique_ptr<ByteStream> stream) {
     ServerConnection connection(reactor_, std::move(stream), registry_, options_);
     connections_.push_back(connection);
     co_await connection.Run();
@@ -74,6 +81,7 @@ class Worker {
   bool stopping_ = false;
   boost::intrusive::list<ServerConnection, boost::intrusive::constant_time_size<false>> connections_;
   Event empty_;
+  TaskGroup handshakes_;
   TaskGroup tasks_;
 };
 
