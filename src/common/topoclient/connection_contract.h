@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/topoclient/connection.h"
+#include "common/topoclient/test_macros.h"
 #include "tools/async/reactor.h"
 #include "tools/async/task_group.h"
 
@@ -20,20 +21,6 @@ class ContractStore {
   virtual Duration shortest_ttl() const = 0;
 };
 using MakeContractStore = std::function<std::unique_ptr<ContractStore>(Reactor&)>;
-
-// Ends the coroutine of a test when it can't go on.
-#define CO_ASSERT(condition)         \
-  do {                               \
-    const bool held = !!(condition); \
-    EXPECT_TRUE(held) << #condition; \
-    if (!held) co_return;            \
-  } while (false)
-#define EXPECT_KIND(result, kind) EXPECT_TRUE(!(result) && Is((result).error(), ErrorKind::kind)) << Explain(result)
-
-template <class T>
-std::string Explain(const Result<T>& result) {
-  return result ? "it succeeded" : result.error().ToString();
-}
 
 class ConnectionContract : public testing::TestWithParam<MakeContractStore> {
  protected:

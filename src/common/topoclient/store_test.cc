@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "clustermetadata.pb.h"
+#include "common/topoclient/backup_lease.h"
 #include "common/topoclient/cells.h"
 #include "common/topoclient/components.h"
 #include "common/topoclient/names.h"
@@ -341,6 +342,23 @@ TEST(ShardInitClaims, AClaimUnchangedFor30sIsTakenOverWithItsCohort) {
     EXPECT_EQ(taken->cohort_members(0).name(), "a");
     auto lost = co_await first.Claim({}, Shard(), Claim("zone1", "orch", "a"));
     EXPECT_KIND(lost, kNodeExists);
+  });
+}
+
+TEST(BackupLease, ExpireFailsFastAndALostLeaseCancelsTheWork) {
+  World::Run([](World& w) -> Awaitable<void> {
+    auto lease = co_await BackupLease::Acquire(*w.store, {}, Shard(), BackupOperation::kBackup, "zone1_a");
+    EXPECT_TRUE(lease);
+    auto stored = co_await w.store->global().Get({}, "backups/postgres/default/0-inf/lock");
+    EXPECT_TRUE(stored && stored->contents.find("\"Action\": \"backup by zone1_a\"") != std::string::npos);
+    auto expire = co_await BackupLease::Acquire(*w.store, {}, Shard(), BackupOperation::kExpire, "zone2_b");
+    EXPECT_KIND(expire, kNodeExists);
+    Event cancelled;
+    auto subscription = (*lease)->work().OnCancel([&cancelled](CancelReason) { cancelled.Set(); });
+    (void)co_await w.store->global().RevokeLock({}, "backups/postgres/default/0-inf/lock");
+    EXPECT_TRUE(co_await cancelled.WaitUntil(w.reactor.clock(), w.reactor.clock().After(5s)));
+    auto released = co_await (*lease)->Release();
+    EXPECT_KIND(released, kNoNode);
   });
 }
 

@@ -93,7 +93,6 @@ Awaitable<Result<>> EtcdClient::DialOnce() {
     links_.push_back(link);
     rpc::CallOptions limits;
     limits.deadline = reactor_.clock().After(options_.dial_timeout);
-    limits.wait_for_ready = true;
     auto status = co_await etcdserverpb::rpc::MaintenanceClient(*link->channel).Status({}, limits);
     if (status) {
       if (auto replaced = std::exchange(link_, link)) Retire(std::move(replaced));

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "common/topoclient/connection_contract.h"
 #include "common/topoclient/etcdtopo/etcd_watch.h"
+#include "common/topoclient/test_macros.h"
 #include "test/support/etcd.h"
 #include "tools/fs/file.h"
 
