@@ -46,7 +46,7 @@ struct Server {
     options.port = port;
     options.password = "it's:a\\secret";
     options.listen_addresses = "";
-    options.initdb_args = {"--no-sync"};
+    options.initdb_args = {"--no-sync", "--wal-segsize=1"};
     return options;
   }
 

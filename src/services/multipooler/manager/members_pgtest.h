@@ -156,6 +156,7 @@ class Members {
     options.global_root = "/multigres/global";
     store = std::move(
         *topo::Store::Create(reactor, topology.NewBackend(), *random, TestLogger("topo"), std::move(options)));
+    EXPECT_TRUE(fs::WriteFileAtomic(folder.path() + "/test.conf", "fsync = off\n"));
     for (std::size_t i = 0; i < count; ++i) members.push_back(MakeMember(i));
   }
 
@@ -279,7 +280,9 @@ class Members {
     postgres.port = static_cast<std::uint16_t>(config.pg_port);
     postgres.password = "secret";
     postgres.listen_addresses = "127.0.0.1";
-    postgres.initdb_args = {"--no-sync"};
+    // Small and without syncs: the disk is not what is tested here.
+    postgres.initdb_args = {"--no-sync", "--wal-segsize=1"};
+    postgres.initdb_extra_conf = folder.path() + "/test.conf";
     config.admin.address = UnixAddress{fmt::format("{}/.s.PGSQL.{}", postgres.socket_dir(), postgres.port)};
     config.admin.password = postgres.password;
 
