@@ -56,6 +56,9 @@ void HealthBoard::SetStatus(const std::string& member, ::multipoolermanagerdata:
   const bool withheld = status.status().pooler_type() == ::clustermetadata::REPLICA &&
                         status.status().postgres_status() == ::multipoolermanagerdata::POSTGRES_STATUS_PRIMARY;
   if (!withheld || !pooler.last_not_withheld) pooler.last_not_withheld = pooler.last_heard;
+  const WallTime now = clock_.WallNow();
+  if (captured_at) pooler.clock_offset = *captured_at - now;
+  if (!captured_at && pooler.clock_offset) captured_at = now + *pooler.clock_offset;
   pooler.captured_at = captured_at;
   pooler.status = std::make_shared<const ::multipoolermanagerdata::StatusResponse>(std::move(status));
   changed_.Set();

@@ -21,7 +21,8 @@ class HealthBoard {
   void SetTombstone(const std::string& member);
   void Forget(const std::string& member);
 
-  // Health streams and answers.
+  // Health streams and answers. Without `captured_at` (an answer to Status, which is fresh) it is estimated from the
+  // pooler's clock as of its last snapshot.
   void SetConnected(const std::string& member, bool connected);
   void SetStatus(const std::string& member, ::multipoolermanagerdata::StatusResponse status,
                  std::optional<WallTime> captured_at = std::nullopt);

@@ -61,8 +61,8 @@ struct MemoryShard::Node {
   }
 };
 
-MemoryShard::MemoryShard(Executor executor, Clock& clock, std::vector<std::string> members)
-    : executor_(std::move(executor)), clock_(clock) {
+MemoryShard::MemoryShard(Executor executor, Clock& clock, std::vector<std::string> members, Logger logger)
+    : executor_(std::move(executor)), clock_(clock), logger_(std::move(logger)) {
   Record seed{.rules = {}, .value = "seed", .id = next_record_++};
   *seed.rules.mutable_decision()->mutable_rule_number() = consensus::MakeRuleNumber(0, 1);
   *seed.rules.mutable_decision()->mutable_durability_policy() = consensus::AtLeast(2);
@@ -77,6 +77,19 @@ MemoryShard::MemoryShard(Executor executor, Clock& clock, std::vector<std::strin
 }
 
 MemoryShard::~MemoryShard() = default;
+
+void MemoryShard::Trace(std::string_view event, const Node& node) const {
+  if (!logger_.Enabled(LogLevel::kDebug)) return;
+  logger_.Debug(event, {{"pooler", node.member},
+                        {"rules", consensus::RulePositionText(node.rules())},
+                        {"lsn", node.lsn()},
+                        {"last", node.wal.back().value},
+                        {"primary", node.out_of_recovery},
+                        {"follows", node.follows},
+                        {"promised", node.promise.revoked_below_term()},
+                        {"outgoing", consensus::RuleNumberText(node.promise.outgoing_rule())},
+                        {"recorded", consensus::RulePositionText(node.recorded.position())}});
+}
 
 // --- what is true ---
 
@@ -140,6 +153,7 @@ void MemoryShard::KillNode(const std::string& member) {
   node.postgres_up = false;
   node.recorded = {};
   node.resigned_term = 0;
+  Trace("node killed", node);
 }
 
 void MemoryShard::StartNode(const std::string& member) {
@@ -154,6 +168,7 @@ void MemoryShard::KillPostgres(const std::string& member) {
   node.RestartAsStandby();
   node.postgres_up = false;
   node.monitor_at = clock_.Now() + kMonitor;
+  Trace("postgres killed", node);
 }
 
 void MemoryShard::DropConninfo(const std::string& member) {
@@ -172,6 +187,7 @@ void MemoryShard::SetShutDown(const std::string& member) {
 
 void MemoryShard::SetIsolated(const std::string& member, bool isolated) {
   At(member).isolated = isolated;
+  Trace(isolated ? "isolated" : "joined", At(member));
 }
 
 void MemoryShard::AddMember(const std::string& member) {
@@ -195,12 +211,14 @@ void MemoryShard::Stream(Node& node) {
   // Records are unique, so two WALs that agree on one agree on all before it.
   const std::size_t length = node.wal.size();
   const bool prefix = length <= primary.wal.size() && primary.wal[length - 1] == node.wal.back();
-  // A diverged one would be rewound: here its WAL becomes the primary's, if that is known to be the one.
-  if (!prefix && !MayWrite(primary)) return;
+  // A diverged one is rewound: here its WAL becomes the primary's. It may be needed to acknowledge the primary's rule.
+  if (!prefix && !primary.out_of_recovery) return;
   if (prefix) {
     node.wal.insert(node.wal.end(), primary.wal.begin() + static_cast<std::ptrdiff_t>(length), primary.wal.end());
   } else {
+    Trace("diverged", node);
     node.wal = primary.wal;
+    Trace("rewound", node);
   }
   node.streaming = true;
 }
@@ -260,7 +278,9 @@ Awaitable<bool> MemoryShard::Write(std::string value) {
 Awaitable<bool> MemoryShard::WriteAt(std::string member, std::string value) {
   if (member.empty() || !MayWrite(At(member))) co_return false;
   Node& node = At(member);
-  auto written = co_await Append(node, node.rules(), std::move(value), clock_.After(std::chrono::seconds(5)));
+  const RulePosition rules = node.rules();
+  auto written = co_await Append(node, rules, value, clock_.After(std::chrono::seconds(5)));
+  if (written) Trace("acknowledged " + value, node);
   co_return written.has_value();
 }
 
@@ -325,6 +345,7 @@ Awaitable<Result<ConsensusStatus>> MemoryShard::Recruit(Node& node, TermRevocati
   valid = consensus::ValidateRevocation(ConsensusOf(node).current_position(), &node.promise, nullptr, request);
   if (!valid) co_return std::unexpected(std::move(valid.error()));
   node.promise = consensus::MergePromise(&node.promise, request);
+  Trace("recruited", node);
   co_return ConsensusOf(node);
 }
 
@@ -346,10 +367,12 @@ Awaitable<Result<ConsensusStatus>> MemoryShard::Promote(Node& node, ::consensusd
   co_await SleepFor(clock_, kRestart);
   if (node.incarnation != incarnation || node.promise.revoked_below_term() != term) co_return Gone(node.member);
   node.out_of_recovery = true;
+  Trace("promoted", node);
   auto written = co_await WriteRule(node, proposal.proposed_transition(), deadline);
   if (!written) co_return std::unexpected(std::move(written.error()));
   *node.recorded.mutable_position() = node.rules();
   node.recorded.set_rewind_ready(true);
+  Trace("leads", node);
   co_return ConsensusOf(node);
 }
 
@@ -365,6 +388,7 @@ Awaitable<Result<ConsensusStatus>> MemoryShard::SetPrimary(Node& node, Replicati
   if (!node.postgres_up || consensus::CompareRules(position, node.rules()) < 0) co_return ConsensusOf(node);
   if (node.out_of_recovery) node.RestartAsStandby();
   node.follows = consensus::MemberText(node.recorded.primary().id());
+  Trace("follows", node);
   co_return ConsensusOf(node);
 }
 

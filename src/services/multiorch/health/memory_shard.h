@@ -15,13 +15,14 @@
 #include "services/multiorch/health/health_board.h"
 #include "services/multiorch/health/pooler_client.h"
 #include "tools/async/task_group.h"
+#include "tools/log/logger.h"
 
 namespace multigres::orch {
 
 class MemoryShard {
  public:
   // Members start as initialized standbys of one seed (rule 0.1), following nobody.
-  MemoryShard(Executor executor, Clock& clock, std::vector<std::string> members);
+  MemoryShard(Executor executor, Clock& clock, std::vector<std::string> members, Logger logger = {});
   ~MemoryShard();
 
   // The shard as one orchestrator reaches it. Calls to members that are down, or cut off from it, are UNAVAILABLE.
@@ -104,8 +105,11 @@ class MemoryShard {
       Node& node, ::multipoolermanagerdata::UpdateConsensusRuleRequest request, Deadline deadline);
   Awaitable<Result<>> Enter(const Access* access, const std::string& member, std::string_view method);
 
+  void Trace(std::string_view event, const Node& node) const;
+
   Executor executor_;
   Clock& clock_;
+  Logger logger_;
   std::vector<std::string> members_;
   std::map<std::string, std::unique_ptr<Node>> nodes_;
   std::map<std::string, int, std::less<>> calls_;

@@ -30,7 +30,8 @@ struct PoolerView {
   std::optional<TimePoint> last_ready;  // the last one that said postgres_ready
   // The last one that didn't say PoolerType REPLICA while PostgreSQL runs as a primary: since then it admits no writes.
   std::optional<TimePoint> last_not_withheld;
-  std::optional<WallTime> captured_at;  // of the last snapshot, by the pooler's clock
+  std::optional<WallTime> captured_at;   // of the last status, by the pooler's clock
+  std::optional<Duration> clock_offset;  // the pooler's clock less ours, as of the last snapshot
   // The last status; null if there was never one.
   std::shared_ptr<const ::multipoolermanagerdata::StatusResponse> status;
 

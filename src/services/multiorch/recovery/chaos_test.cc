@@ -49,10 +49,6 @@ class Chaos {
     }
     for (const std::string& member : std::exchange(cluster.down, {})) cluster.shard.StartNode(member);
     cluster.shard.on_call = nullptr;
-    for (auto& orchestrator : cluster.orchestrators) {
-      if (orchestrator == nullptr) cluster.StartOrchestrator();
-      break;
-    }
   }
 
   Cluster cluster;
@@ -136,15 +132,21 @@ class Chaos {
     CheckNothingLost();
   }
 
-  // Whoever may write by the newest rule has every write that was ever acknowledged.
+  // Whoever may write by the newest decision of all has every write that was ever acknowledged. (An old leader that is
+  // cut off may still believe in itself; nobody acknowledges what it writes.)
   void CheckNothingLost() {
     std::string newest;
-    for (const std::string& primary : cluster.shard.Primaries()) {
-      if (newest.empty() || consensus::CompareRules(cluster.shard.Rules(primary), cluster.shard.Rules(newest)) > 0) {
-        newest = primary;
+    for (const std::string& member : cluster.shard.members()) {
+      if (newest.empty() || consensus::CompareRules(cluster.shard.Rules(member), cluster.shard.Rules(newest)) > 0) {
+        newest = member;
       }
     }
-    if (newest.empty()) return;
+    const auto primaries = cluster.shard.Primaries();
+    auto at = std::ranges::find_if(primaries, [&](const std::string& primary) {
+      return consensus::CompareRules(cluster.shard.Rules(primary), cluster.shard.Rules(newest)) == 0;
+    });
+    if (at == primaries.end()) return;
+    newest = *at;
     const std::set<std::string> held = cluster.shard.Values(newest);
     for (const std::string& value : cluster.acked) {
       if (held.contains(value)) continue;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/detached.hpp>
+#include <cstdlib>
 #include <functional>
 #include <set>
 
@@ -19,6 +20,13 @@ using namespace std::chrono_literals;
 
 inline constexpr Duration kStep = 5ms;
 
+// MULTIORCH_TEST_LOG=1 shows what happens, by the virtual clock.
+inline Logger LogOf(Clock& clock) {
+  if (std::getenv("MULTIORCH_TEST_LOG") == nullptr) return {};
+  return Logger::Create(
+      {.level = LogLevel::kDebug, .format = LogFormat::kText, .now = [&clock] { return clock.WallNow(); }});
+}
+
 // One orchestrator with its own view of the shard.
 struct Orchestrator {
   Orchestrator(std::string name, std::uint64_t seed, asio::io_context& io, Clock& clock, MemoryShard& shard,
@@ -26,7 +34,7 @@ struct Orchestrator {
       : board(clock),
         access(shard, board),
         random(SeededRandom(seed)),
-        engine(consensus::testing::Coordinator(std::move(name)), io.get_executor(), clock, *random, Logger(), board,
+        engine(consensus::testing::Coordinator(std::move(name)), io.get_executor(), clock, *random, LogOf(clock), board,
                access, topology, options) {
     options.cycle_interval = 500ms;
     access.Publish();
@@ -44,7 +52,7 @@ struct Orchestrator {
 class Cluster {
  public:
   explicit Cluster(std::vector<std::string> members = {"z1_a", "z2_b", "z3_c"}, int orchestrators = 1)
-      : shard(io.get_executor(), clock, std::move(members)), clients_(io.get_executor()) {
+      : shard(io.get_executor(), clock, std::move(members), LogOf(clock)), clients_(io.get_executor()) {
     topology.SetPolicy("postgres", consensus::AtLeast(2));
     for (int i = 0; i < orchestrators; ++i) StartOrchestrator();
   }
