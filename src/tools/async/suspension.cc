@@ -1,6 +1,7 @@
 #include "tools/async/suspension.h"
 
 #include <boost/asio/append.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/post.hpp>
 
 #include "tools/result/check.h"
