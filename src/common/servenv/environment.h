@@ -49,8 +49,10 @@ class Environment {
 
   // For registration: --hostname or this machine's fully qualified name.
   virtual const std::string& hostname() const = 0;
-  // The port bound; valid from OnRun() on (HTTP listens before).
+  // The port bound.
   virtual std::uint16_t http_port() const = 0;
+  // The host on which this machine reaches the own HTTP server, whatever address it is bound to.
+  virtual std::string http_host() const = 0;
   virtual const GrpcFlags& grpc_flags() const = 0;
   virtual bool ServesGrpc() const = 0;  // a port or a socket was given
   // Does the own gRPC server accept connections (its socket, else its port; 500 ms)? For CheckReady().

@@ -107,6 +107,10 @@ bool Runtime::ServiceMapped(std::string_view service) const {
   return mapped;
 }
 
+std::string Runtime::http_host() const {
+  return ReachableHost(options_.http.bind_address);
+}
+
 Awaitable<Result<>> Runtime::CheckOwnGrpc() {
   if (!ServesGrpc()) co_return Fail(Code::kUnavailable, "no gRPC port or socket is configured");
   const GrpcFlags& grpc = options_.grpc;
@@ -183,6 +187,9 @@ Awaitable<Result<>> Runtime::Start() {
                               .metrics = metrics_,
                               .pprof_http = options_.http.pprof_http,
                               .check_ready = [this] { return CheckReady(); }});
+  // Before Init(), which may want to tell others the port. Nobody is told yet that we are ready.
+  auto http = ListenHttp();
+  if (!http) co_return http;
   initialized_ = true;
   auto init = co_await UnlessStopped(program_.Init(*this));
   if (!init) co_return init;
@@ -194,8 +201,6 @@ Awaitable<Result<>> Runtime::Start() {
     status_page_.AddLink(text, path);
   }
   if (!options_.config.path.empty()) tasks_.Spawn("config file", WatchConfigFile());
-  auto http = ListenHttp();
-  if (!http) co_return http;
   auto exporter = ListenPrometheus();
   if (!exporter) co_return exporter;
   if (options_.telemetry.console_metrics) tasks_.Spawn("console metrics", PrintMetrics());

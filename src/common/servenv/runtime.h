@@ -55,6 +55,7 @@ class Runtime final : public Environment {
   bool ServiceMapped(std::string_view service) const override;
   const std::string& hostname() const override { return options_.hostname; }
   std::uint16_t http_port() const override { return http_port_; }
+  std::string http_host() const override;
   const GrpcFlags& grpc_flags() const override { return options_.grpc; }
   bool ServesGrpc() const override { return options_.grpc.port != 0 || !options_.grpc.socket_file.empty(); }
   Awaitable<Result<>> CheckOwnGrpc() override;
