@@ -25,17 +25,17 @@ Error Error::FromDiagnostic(PgDiagnostic diagnostic, Code code) {
   return error;
 }
 
-Error&& Error::With(std::string_view context) && {
+Error Error::With(std::string_view context) && {
   message_.insert(0, ": ").insert(0, context);
   return std::move(*this);
 }
 
-Error&& Error::WithExecution(Execution execution) && {
+Error Error::WithExecution(Execution execution) && {
   execution_ = execution;
   return std::move(*this);
 }
 
-Error&& Error::WithStatusDetails(std::string details) && {
+Error Error::WithStatusDetails(std::string details) && {
   status_details_ = std::move(details);
   return std::move(*this);
 }

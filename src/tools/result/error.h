@@ -83,9 +83,10 @@ class [[nodiscard]] Error {
   const std::string& status_details() const { return status_details_; }
 
   // Context, added on the way up: "open promise file: permission denied".
-  Error&& With(std::string_view context) &&;
-  Error&& WithExecution(Execution execution) &&;
-  Error&& WithStatusDetails(std::string details) &&;
+  // By value: `error = std::move(error).With(...)` must not be a move onto itself.
+  Error With(std::string_view context) &&;
+  Error WithExecution(Execution execution) &&;
+  Error WithStatusDetails(std::string details) &&;
 
   // "UNAVAILABLE: open promise file: permission denied", for logs and the CLI.
   std::string ToString() const;
