@@ -274,6 +274,7 @@ class TreeClassifier {
     PrepareParts parts = FindPrepareParts(Tokens());
     if (!parts.found) return;
     out_.type_names = std::move(parts.type_names);
+    for (Statement::TypeName& type : out_.type_names) type.begin += out_.begin;
     out_.body = std::make_unique<Statement>();
     out_.body->begin = out_.begin + parts.body_begin;
     out_.body->end = out_.end;

@@ -132,8 +132,13 @@ struct Statement {
   bool has_set_config = false;            // anywhere
   std::optional<SyntaxError> syntax_error;
 
-  // PREPARE: the types as written, and the statement itself. `body` is null if it couldn't be found.
-  std::vector<std::string> type_names;
+  // PREPARE: the types as written, with where they begin in the source text, and the statement itself. `body` is null
+  // if it couldn't be found.
+  struct TypeName {
+    std::string name;
+    std::size_t begin = 0;
+  };
+  std::vector<TypeName> type_names;
   std::unique_ptr<Statement> body;
   // EXECUTE, also below EXPLAIN and CREATE TABLE AS: where the statement's name stands in the source text.
   std::string executes;

@@ -28,16 +28,17 @@ PrepareParts FindPrepareParts(TokenSource source) {
   Token token = lexer.Next();
   if (token.kind == TokenKind::kSymbol && token.symbol == '(') {
     int depth = 1;
-    std::size_t type_begin = token.end;
+    std::size_t type_begin = std::string_view::npos;
     while (depth > 0) {
       token = lexer.Next();
       if (token.kind == TokenKind::kEnd || token.kind == TokenKind::kUnterminated) return parts;
+      if (type_begin == std::string_view::npos) type_begin = token.begin;
       if (token.kind != TokenKind::kSymbol) continue;
       if (token.symbol == '(' || token.symbol == '[') depth++;
       if (token.symbol == ')' || token.symbol == ']') depth--;
       if (depth == 0 || (depth == 1 && token.symbol == ',')) {
-        parts.type_names.emplace_back(source.text.substr(type_begin, token.begin - type_begin));
-        type_begin = token.end;
+        parts.type_names.push_back({std::string(source.text.substr(type_begin, token.begin - type_begin)), type_begin});
+        type_begin = std::string_view::npos;
       }
     }
     token = lexer.Next();

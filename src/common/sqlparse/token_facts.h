@@ -25,7 +25,7 @@ std::size_t TokenEndAt(TokenSource source, std::size_t offset);
 // PREPARE name [(type, ...)] AS body
 struct PrepareParts {
   bool found = false;
-  std::vector<std::string> type_names;
+  std::vector<Statement::TypeName> type_names;
   std::size_t body_begin = 0;
 };
 PrepareParts FindPrepareParts(TokenSource source);

@@ -5,7 +5,7 @@
 #include <charconv>
 
 #include "query.pb.h"
-#include "services/multigateway/engine/error_position.h"
+#include "services/multigateway/engine/error_rewrite.h"
 #include "services/multigateway/engine/fixed.h"
 #include "services/multigateway/engine/route.h"
 #include "services/multigateway/engine/sql_literal.h"
@@ -40,13 +40,21 @@ Awaitable<Result<std::vector<std::uint32_t>>> Prepare::ResolveTypes(PlanContext&
   std::vector<std::uint32_t> oids;
   if (type_names_.empty()) co_return oids;
   std::string sql = "SELECT ";
-  for (const std::string& name : type_names_) {
-    if (sql.size() > 7) sql += ", ";
-    sql += fmt::format("{}::pg_catalog.regtype::pg_catalog.oid", SqlLiteral(name));
+  std::vector<std::size_t> literals;  // where each begins in it
+  for (const auto& type : type_names_) {
+    if (!literals.empty()) sql += ", ";
+    literals.push_back(sql.size());
+    sql += fmt::format("{}::pg_catalog.regtype::pg_catalog.oid", SqlLiteral(type.name));
   }
   RowReader row(context.session);
   auto ran = co_await RunInternally(context, sql, row);
-  if (!ran) co_return std::unexpected(std::move(ran.error()));
+  if (!ran) {
+    std::int32_t position = ran.error().diagnostic() ? ran.error().diagnostic()->position : 0;
+    std::size_t failed = 0;
+    while (failed + 1 < literals.size() && static_cast<std::int32_t>(literals[failed + 1]) < position) failed++;
+    std::string_view before = context.sql.substr(0, std::min(type_names_[failed].begin, context.sql.size()));
+    co_return std::unexpected(ShiftPosition(AtPosition(std::move(ran.error()), 1), before));
+  }
   for (const auto& column : row.columns()) {
     std::uint32_t oid = 0;
     if (column) std::from_chars(column->data(), column->data() + column->size(), oid);
@@ -57,8 +65,9 @@ Awaitable<Result<std::vector<std::uint32_t>>> Prepare::ResolveTypes(PlanContext&
 }
 
 std::string Prepare::ToString() const {
-  return fmt::format("Prepare({}{}{}: {})", name_, type_names_.empty() ? "" : " ", fmt::join(type_names_, ","),
-                     body_plan_->ToString());
+  std::string types;
+  for (const auto& type : type_names_) types += (types.empty() ? " " : ",") + type.name;
+  return fmt::format("Prepare({}{}: {})", name_, types, body_plan_->ToString());
 }
 
 Awaitable<Result<>> ExecutePrepared::Execute(PlanContext& context) const {
@@ -78,7 +87,7 @@ Awaitable<Result<>> ExecutePrepared::Execute(PlanContext& context) const {
   ResultForwarder forwarder(context);
   StatementCall call{.pinning = pinning.empty() ? nullptr : &pinning, .wrapper = &wrapper};
   auto ran = co_await context.execute.StreamExecute(context.session, call, context.scope, forwarder);
-  if (!ran) co_return ran;
+  if (!ran) co_return std::unexpected(WithClientsName(std::move(ran.error()), name_));
   Complete(context, forwarder);
   co_return Result<>();
 }

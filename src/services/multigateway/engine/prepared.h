@@ -5,15 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "common/sqlparse/statement.h"
 #include "services/multigateway/engine/plan.h"
 
 namespace multigres::gateway::engine {
 
 class Prepare final : public Primitive {
  public:
-  // `body_offset`: where `body` begins in the PREPARE statement's text. `type_names` as written.
-  Prepare(std::string name, std::string body, std::size_t body_offset, std::vector<std::string> type_names,
-          PlanPtr body_plan)
+  // `body_offset`: where `body` begins in the PREPARE statement's text, as do the types' offsets.
+  Prepare(std::string name, std::string body, std::size_t body_offset,
+          std::vector<sqlparse::Statement::TypeName> type_names, PlanPtr body_plan)
       : name_(std::move(name)),
         body_(std::move(body)),
         body_offset_(body_offset),
@@ -28,7 +29,7 @@ class Prepare final : public Primitive {
   std::string name_;
   std::string body_;
   std::size_t body_offset_;
-  std::vector<std::string> type_names_;
+  std::vector<sqlparse::Statement::TypeName> type_names_;
   PlanPtr body_plan_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/pgwire/backend.h"
 #include "query.pb.h"
+#include "services/multigateway/engine/error_rewrite.h"
 #include "services/multigateway/engine/fixed.h"
 #include "services/multigateway/engine/route.h"
 #include "services/multigateway/engine/sql_literal.h"
@@ -32,14 +33,27 @@ void Track(Session& session, const std::string& name, std::string value) {
   settings.Set(name, std::move(value));
 }
 
-Awaitable<Result<>> Probe(PlanContext& context, const Assignment& assignment) {
+// Asks PostgreSQL for the canonical form of a value, in a way that leaves nothing behind. `value` null = the default.
+Awaitable<Result<>> Probe(PlanContext& context, const std::string& name, const std::string* value,
+                          std::string& canonical) {
   RowReader row(context.session);
-  std::string sql = fmt::format("SELECT pg_catalog.set_config({}, {}, true)", SqlLiteral(assignment.name),
-                                SqlLiteral(assignment.value));
+  // Changing the role changes what PostgreSQL reports about it.
+  bool of_role = name == "role" || name == "session_authorization";
+  std::string sql = fmt::format("SELECT pg_catalog.set_config({}, {}, true){}", SqlLiteral(name),
+                                value == nullptr ? "NULL" : SqlLiteral(*value),
+                                of_role ? ", pg_catalog.current_setting('is_superuser')" : "");
   auto ran = co_await RunInternally(context, sql, row);
-  if (!ran) co_return ran;
-  bool told = !row.columns().empty() && row.columns().front().has_value();
-  std::string canonical = told ? *row.columns().front() : assignment.value;
+  if (!ran) co_return std::unexpected(AtPosition(std::move(ran.error()), 0));
+  const auto& columns = row.columns();
+  if (!columns.empty() && columns[0]) canonical = *columns[0];
+  if (columns.size() > 1 && columns[1]) context.session.reported().Observe("is_superuser", *columns[1]);
+  co_return Result<>();
+}
+
+Awaitable<Result<>> ProbeAndTrack(PlanContext& context, const Assignment& assignment) {
+  std::string canonical = assignment.value;
+  auto probed = co_await Probe(context, assignment.name, &assignment.value, canonical);
+  if (!probed) co_return probed;
   context.session.reported().Observe(assignment.name, canonical);
   Track(context.session, assignment.name, std::move(canonical));
   co_return Result<>();
@@ -74,7 +88,7 @@ Awaitable<Result<>> SetVariable::Execute(PlanContext& context) const {
   }
   if (!session.pinned()) {
     for (const Assignment& assignment : assignments_) {
-      auto probed = co_await Probe(context, assignment);
+      auto probed = co_await ProbeAndTrack(context, assignment);
       if (!probed) co_return probed;
     }
     CompleteWithoutRows(context, "SET");
@@ -99,10 +113,9 @@ Awaitable<Result<>> ResetVariable::Execute(PlanContext& context) const {
   Session& session = context.session;
   const std::string* at_startup = session.settings().startup()->Find(name_);
   if (!session.pinned()) {
-    RowReader row(session);
-    std::string sql = fmt::format("SELECT pg_catalog.set_config({}, NULL, true)", SqlLiteral(name_));
-    auto ran = co_await RunInternally(context, sql, row);
-    if (!ran) co_return ran;
+    std::string ignored;
+    auto probed = co_await Probe(context, name_, nullptr, ignored);
+    if (!probed) co_return probed;
     session.reported().Reset(name_);
   } else if (at_startup != nullptr) {
     RowReader row(session);

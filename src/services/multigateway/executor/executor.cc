@@ -6,7 +6,7 @@
 #include "common/sqlparse/parser.h"
 #include "common/sqlparse/shape.h"
 #include "query.pb.h"
-#include "services/multigateway/engine/error_position.h"
+#include "services/multigateway/engine/error_rewrite.h"
 #include "services/multigateway/engine/transaction_control.h"
 #include "services/multigateway/executor/deferring_sink.h"
 #include "services/multigateway/planner/planner.h"

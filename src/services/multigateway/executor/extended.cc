@@ -3,6 +3,7 @@
 
 #include "common/sqlparse/parser.h"
 #include "query.pb.h"
+#include "services/multigateway/engine/error_rewrite.h"
 #include "services/multigateway/engine/fixed.h"
 #include "services/multigateway/engine/prepared.h"
 #include "services/multigateway/engine/transaction_control.h"
@@ -143,7 +144,10 @@ Awaitable<Result<Description>> Executor::DescribeSource(Session& session, Statem
   }
   if (!source->plan->traits().backend_describes) co_return description;
   auto described = co_await execute_.Describe(session, *source, portal, ScopeFor(session, cancel));
-  if (!described) co_return std::unexpected(std::move(described.error()));
+  if (!described) {
+    std::string_view name = portal == nullptr ? std::string_view() : portal->statement_name;
+    co_return std::unexpected(engine::WithClientsName(std::move(described.error()), name));
+  }
   for (const auto& parameter : (*described)->parameters()) {
     description.param_types.push_back(parameter.data_type_oid());
   }
@@ -181,7 +185,9 @@ Awaitable<Result<>> Executor::PortalStreamExecute(Session& session, std::string_
           .max_rows = max_rows,
           .columns = include_describe ? ColumnsWanted::kDescribeResponse : ColumnsWanted::kNone};
   auto ran = co_await RunPlan(session, source->plan, run, cancel, sink);
-  if (ran) {
+  if (!ran) {
+    ran = std::unexpected(engine::WithClientsName(std::move(ran.error()), running.statement_name));
+  } else {
     session::PreparedStatement* statement = session.statements().Find(running.statement_name);
     if (statement != nullptr && statement->source == source) statement->validated = true;
   }

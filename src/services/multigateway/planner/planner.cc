@@ -102,8 +102,10 @@ PlanPtr PlanPrepare(const Statement& statement, std::string_view source) {
     return Reject(Error(Code::kUnimplemented, "0A000",
                         "PREPARE of this statement is not supported through the connection pooler"));
   }
+  std::vector<Statement::TypeName> types = statement.type_names;
+  for (Statement::TypeName& type : types) type.begin -= statement.begin;
   return Make<engine::Prepare>({}, {}, statement.name, std::string(statement.body->Text(source)),
-                               statement.body->begin - statement.begin, statement.type_names, std::move(body));
+                               statement.body->begin - statement.begin, std::move(types), std::move(body));
 }
 
 PlanPtr PlanExecute(const Statement& statement) {
