@@ -20,14 +20,10 @@ bool HeardWithin(const AnalysisInput& input, const PoolerView& pooler, Duration 
   return input.now.steady - pooler.last_heard.value_or(pooler.known_since) <= limit;
 }
 
-// The rule in force was made a moment ago by somebody who may still be carrying it out. Clocks may differ, so a rule
-// from the far future doesn't count as young.
+// Somebody may still be carrying the rule in force out.
 bool MayStillBePromoting(const AnalysisInput& input) {
-  const auto& rule = input.facts.rule();
-  if (rule.rule_number().leader_subterm() != 0) return false;
-  if (rule.rule_number().coordinator_term() <= input.view.abandoned_term) return false;
-  const Duration age = input.now.wall - consensus::FromTimestamp(rule.creation_time());
-  return age < input.thresholds.promotion && age > -input.thresholds.promotion;
+  const auto& number = input.facts.rule().rule_number();
+  return number.leader_subterm() == 0 && number.coordinator_term() > input.view.abandoned_term && RuleIsYoung(input);
 }
 
 bool PromotionUnfinished(const ShardFacts& facts) {
@@ -139,6 +135,11 @@ void AnalyseFeasibility(const AnalysisInput& input, bool appointing, std::vector
 }
 
 }  // namespace
+
+bool RuleIsYoung(const AnalysisInput& input) {
+  const Duration age = input.now.wall - consensus::FromTimestamp(input.facts.rule().creation_time());
+  return age < input.thresholds.promotion && age > -input.thresholds.promotion;
+}
 
 Duration WatchedFor(const AnalysisInput& input) {
   TimePoint since = input.now.steady;
