@@ -32,6 +32,8 @@ ClusterConfig DefaultClusterConfig(std::string root_working_dir, Random& random)
     CellConfig cell;
     cell.name = fmt::format("zone{}", n + 1);
     cell.root_path = "/multigres/" + cell.name;
+    // Kept over restarts, so that a crash leaves no record of a stranger behind.
+    cell.gateway.service_id = RandomId(random);
     cell.gateway.http_port = port(15100);
     cell.gateway.grpc_port = port(15170);
     cell.gateway.pg_port = port(15432);
@@ -43,6 +45,7 @@ ClusterConfig DefaultClusterConfig(std::string root_working_dir, Random& random)
     cell.pooler.pooler_dir = "data/pooler_" + cell.pooler.service_id;
     cell.pooler.pg_port = port(25432);
     cell.pooler.grpc_socket_file = fmt::format("sockets/multipooler-{}.sock", cell.name);
+    cell.orch.service_id = RandomId(random);
     cell.orch.http_port = port(15300);
     cell.orch.grpc_port = port(15370);
     cell.pgctld.http_port = port(15400);

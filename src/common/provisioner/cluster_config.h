@@ -19,6 +19,7 @@ struct ServiceConfig {
 };
 
 struct GatewayConfig : ServiceConfig {
+  std::string service_id;  // empty = another one at each start
   std::uint16_t pg_port = 0;
   std::uint16_t pg_replica_port = 0;
 };
@@ -34,6 +35,7 @@ struct PoolerConfig : ServiceConfig {
 };
 
 struct OrchConfig : ServiceConfig {
+  std::string service_id;  // empty = another one at each start
   std::string pooler_health_check_interval = "500ms";
   std::string recovery_cycle_interval = "500ms";
 };

@@ -95,6 +95,7 @@ void ReadService(Mapping& map, ServiceConfig* service) {
 void ReadCell(Mapping& map, const ClusterConfig& config, CellConfig* cell) {
   Mapping gateway = map.Child("multigateway");
   ReadService(gateway, &cell->gateway);
+  gateway.Read("service-id", &cell->gateway.service_id);
   gateway.Read("pg-port", &cell->gateway.pg_port);
   gateway.Read("pg-replica-port", &cell->gateway.pg_replica_port);
   gateway.Finish();
@@ -112,6 +113,7 @@ void ReadCell(Mapping& map, const ClusterConfig& config, CellConfig* cell) {
 
   Mapping orch = map.Child("multiorch");
   ReadService(orch, &cell->orch);
+  orch.Read("service-id", &cell->orch.service_id);
   orch.Read("pooler-health-check-interval", &cell->orch.pooler_health_check_interval);
   orch.Read("recovery-cycle-interval", &cell->orch.recovery_cycle_interval);
   orch.Finish();
@@ -213,6 +215,7 @@ void BeginService(YAML::Emitter& out, const char* key, const ServiceConfig& serv
 void EmitCell(YAML::Emitter& out, const CellConfig& cell) {
   out << YAML::Key << cell.name << YAML::Value << YAML::BeginMap;
   BeginService(out, "multigateway", cell.gateway);
+  Emit(out, "service-id", cell.gateway.service_id);
   Emit(out, "pg-port", cell.gateway.pg_port);
   Emit(out, "pg-replica-port", cell.gateway.pg_replica_port);
   out << YAML::EndMap;
@@ -226,6 +229,7 @@ void EmitCell(YAML::Emitter& out, const CellConfig& cell) {
   Emit(out, "grpc-socket-file", cell.pooler.grpc_socket_file);
   out << YAML::EndMap;
   BeginService(out, "multiorch", cell.orch);
+  Emit(out, "service-id", cell.orch.service_id);
   Emit(out, "pooler-health-check-interval", cell.orch.pooler_health_check_interval);
   Emit(out, "recovery-cycle-interval", cell.orch.recovery_cycle_interval);
   out << YAML::EndMap;

@@ -49,6 +49,7 @@ class Planner {
     ServiceSpec spec = Service("multigateway", cell.name, cell.name, cell.pooler.database, cell.gateway);
     AddTopology(spec);
     Add(spec, "cell", cell.name);
+    if (!cell.gateway.service_id.empty()) Add(spec, "service-id", cell.gateway.service_id);
     spec.ports["pg_port"] = cell.gateway.pg_port;
     Add(spec, "pg-port", std::to_string(cell.gateway.pg_port));
     if (cell.gateway.pg_replica_port != 0) {
@@ -63,6 +64,7 @@ class Planner {
     ServiceSpec spec = Service("multiorch", cell.name, cell.name, cell.pooler.database, cell.orch);
     AddTopology(spec);
     Add(spec, "cell", cell.name);
+    if (!cell.orch.service_id.empty()) Add(spec, "service-id", cell.orch.service_id);
     Add(spec, "watch-targets", cell.pooler.database);
     Add(spec, "pooler-health-check-interval", cell.orch.pooler_health_check_interval);
     Add(spec, "recovery-cycle-interval", cell.orch.recovery_cycle_interval);
@@ -137,7 +139,7 @@ class Planner {
                       const std::string& database, const ServiceConfig& config) const {
     ServiceSpec spec = Base(service, id, cell, database);
     spec.ports = {{"http_port", config.http_port}, {"grpc_port", config.grpc_port}};
-    spec.argv = {programs_.services.at(service)};
+    spec.argv = {programs_.ServicePath(service, cell)};
     Add(spec, "http-port", std::to_string(config.http_port));
     Add(spec, "grpc-port", std::to_string(config.grpc_port));
     Add(spec, "bind-address", bind_);

@@ -9,6 +9,8 @@ ClusterPlan PlanOf(const PlanOptions& options = {}) {
   auto random = SeededRandom(1);
   ClusterConfig config = DefaultClusterConfig("/r", *random);
   for (CellConfig& cell : config.cells) {
+    cell.gateway.service_id = cell.name + "gw";
+    cell.orch.service_id = cell.name + "orch";
     cell.pooler.service_id = cell.name + "id";
     cell.pooler.pooler_dir = "data/pooler_" + cell.pooler.service_id;
     cell.pgctld.pooler_dir = cell.pooler.pooler_dir;
@@ -43,7 +45,7 @@ TEST(ClusterPlan, CommandLinesAreThoseOfTheDocumentation) {
             "/b/multigateway --http-port=15101 --grpc-port=15171 --bind-address=127.0.0.1 "
             "--grpc-bind-address=127.0.0.1 --log-level=info --log-output=/r/logs/dbs/postgres/multigateway/zone2.log "
             "--hostname=localhost --topo-global-server-addresses=127.0.0.1:2379 --topo-global-root=/multigres/global "
-            "--cell=zone2 --pg-port=15433 --pg-replica-port=15533 --pg-bind-address=127.0.0.1");
+            "--cell=zone2 --service-id=zone2gw --pg-port=15433 --pg-replica-port=15533 --pg-bind-address=127.0.0.1");
   EXPECT_EQ(Command(second.pgctld),
             "/b/pgctld server --http-port=15401 --grpc-port=15471 --bind-address=127.0.0.1 "
             "--grpc-bind-address=127.0.0.1 --log-level=info "
@@ -62,7 +64,21 @@ TEST(ClusterPlan, CommandLinesAreThoseOfTheDocumentation) {
             "/b/multiorch --http-port=15301 --grpc-port=15371 --bind-address=127.0.0.1 --grpc-bind-address=127.0.0.1 "
             "--log-level=info --log-output=/r/logs/dbs/postgres/multiorch/zone2.log --hostname=localhost "
             "--topo-global-server-addresses=127.0.0.1:2379 --topo-global-root=/multigres/global --cell=zone2 "
-            "--watch-targets=postgres --pooler-health-check-interval=500ms --recovery-cycle-interval=500ms");
+            "--service-id=zone2orch --watch-targets=postgres --pooler-health-check-interval=500ms "
+            "--recovery-cycle-interval=500ms");
+}
+
+TEST(ClusterPlan, ACellMayHaveProgramsOfItsOwn) {
+  auto random = SeededRandom(1);
+  const ClusterConfig config = DefaultClusterConfig("/r", *random);
+  Programs programs;
+  for (const std::string_view name : kServicePrograms) {
+    programs.services[std::string(name)] = "/b/" + std::string(name);
+  }
+  programs.services["zone2/multigateway"] = "/other/gateway";
+  const ClusterPlan plan = MakeClusterPlan(config, programs, {});
+  EXPECT_EQ(plan.cells[0].gateway.argv[0], "/b/multigateway");
+  EXPECT_EQ(plan.cells[1].gateway.argv[0], "/other/gateway");
 }
 
 TEST(ClusterPlan, PostgresIsToldWhereByEnvironment) {

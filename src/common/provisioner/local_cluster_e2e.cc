@@ -161,6 +161,11 @@ TEST_F(LocalClusterE2e, StartsSupervisesAdoptsAndStops) {
       << again.output;
   EXPECT_EQ(ReadClusterStatus(config_).Verdict(), "Running");
 
+  const Outcome restarted = Cli("cluster restart --wait-for-bootstrap=false");
+  EXPECT_EQ(restarted.exit_code, 0) << restarted.output;
+  EXPECT_FALSE(etcd.IsRunning());
+  EXPECT_EQ(ReadClusterStatus(config_).Verdict(), "Running");
+
   const Outcome stopped = Cli("cluster stop");
   EXPECT_EQ(stopped.exit_code, 0) << stopped.output;
   EXPECT_NE(stopped.output.find("Multigres cluster stopped successfully!"), std::string::npos);

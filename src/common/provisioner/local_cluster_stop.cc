@@ -31,7 +31,14 @@ Awaitable<Result<>> LocalCluster::StopSupervisor() {
   auto client = co_await SupervisorClient::Connect(reactor_, layout_.supervisor_socket());
   Result<> asked = Fail(Code::kUnavailable, "not asked");
   if (client) asked = co_await (*client)->Shutdown();
-  if (!asked) (void)process->Signal(SIGTERM);
+  if (!asked) {
+    auto signalled = process->Signal(SIGTERM);
+    if (!signalled && IsRunning(state->process)) {
+      co_return Fail(std::move(signalled), fmt::format("cannot reach the supervisor (PID {}); stop the cluster as the "
+                                                       "user who started it",
+                                                       state->process.pid));
+    }
+  }
   print_("Stopping all services...");
   auto ended = co_await process->Wait(reactor_.clock().After(kStopTime));
   if (!ended) {

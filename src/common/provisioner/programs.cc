@@ -40,7 +40,41 @@ Awaitable<Result<std::string>> VersionOutput(Reactor& reactor, std::string progr
   co_return std::move(done->output);
 }
 
+// Every service's program: beside the CLI, or where the configuration says.
+Result<> FindOwn(const ClusterConfig& config, const std::string& cli_dir, Programs& programs) {
+  Result<> result;
+  const auto add = [&](const std::string& name, const std::string& cell, const std::string& configured) {
+    if (!cell.empty() && configured.empty()) return;
+    const std::string path = configured.empty() ? fmt::format("{}/{}", cli_dir, name) : config.Resolve(configured);
+    if (result && !IsExecutable(path)) {
+      result = Fail(Code::kNotFound,
+                    fmt::format("program {} not found: expected at {}; build it, or name its path in the configuration",
+                                name, path));
+    }
+    programs.services[cell.empty() ? name : cell + "/" + name] = path;
+  };
+  const auto everywhere = [&](const auto& path_in) {
+    return std::ranges::all_of(config.cells, [&](const CellConfig& cell) { return !path_in(cell).empty(); });
+  };
+  add("multiadmin", "", config.multiadmin.path);
+  const auto per_cell = [&](const std::string& name, const auto& path_in) {
+    // The one beside the CLI is needed unless every cell has its own.
+    if (!everywhere(path_in)) add(name, "", "");
+    for (const CellConfig& cell : config.cells) add(name, cell.name, path_in(cell));
+  };
+  per_cell("multigateway", [](const CellConfig& cell) { return cell.gateway.path; });
+  per_cell("multipooler", [](const CellConfig& cell) { return cell.pooler.path; });
+  per_cell("pgctld", [](const CellConfig& cell) { return cell.pgctld.path; });
+  per_cell("multiorch", [](const CellConfig& cell) { return cell.orch.path; });
+  return result;
+}
+
 }  // namespace
+
+const std::string& Programs::ServicePath(const std::string& service, const std::string& cell) const {
+  const auto own = services.find(cell + "/" + service);
+  return own != services.end() ? own->second : services.at(service);
+}
 
 std::string OwnDirectory() {
   std::error_code error;
@@ -63,25 +97,7 @@ std::pair<int, int> ParseEtcdVersion(const std::string& version_output) {
 Awaitable<Result<Programs>> FindPrograms(Reactor& reactor, const ClusterConfig& config, std::string cli_dir,
                                          std::string pg_bin_dir) {
   Programs programs;
-  const auto own = [&](std::string_view name, const std::string& configured) -> Result<> {
-    const std::string path = configured.empty() ? fmt::format("{}/{}", cli_dir, name) : config.Resolve(configured);
-    if (!IsExecutable(path)) {
-      return Fail(Code::kNotFound,
-                  fmt::format("program {} not found: expected at {}; build it, or name its path in the configuration",
-                              name, path));
-    }
-    programs.services[std::string(name)] = path;
-    return {};
-  };
-  // One program serves all cells: the first that names one decides.
-  const CellConfig& first = config.cells.front();
-  for (const auto& [name, path] : {std::pair{"multiadmin", config.multiadmin.path},
-                                   {"multigateway", first.gateway.path},
-                                   {"multipooler", first.pooler.path},
-                                   {"multiorch", first.orch.path},
-                                   {"pgctld", first.pgctld.path}}) {
-    if (auto found = own(name, path); !found) co_return std::unexpected(std::move(found.error()));
-  }
+  if (auto found = FindOwn(config, cli_dir, programs); !found) co_return std::unexpected(std::move(found.error()));
 
   auto etcd = FindProgram("etcd", {cli_dir});
   if (!etcd) {

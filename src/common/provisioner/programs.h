@@ -13,7 +13,10 @@ namespace multigres::provisioner {
 struct Programs {
   std::string etcd;
   std::string pg_bin_dir;
-  std::map<std::string, std::string> services;  // "multigateway" -> path
+  // "multigateway" -> path, and "zone1/multigateway" where a cell has its own.
+  std::map<std::string, std::string> services;
+
+  const std::string& ServicePath(const std::string& service, const std::string& cell) const;
 };
 
 // Our own programs that a cluster runs.

@@ -83,12 +83,13 @@ Result<> CheckReachable(const std::string& path, const ServiceUser& user) {
 
 Result<std::map<std::string, std::string>> InstallPrograms(const std::map<std::string, std::string>& programs,
                                                            const std::string& directory) {
-  if (auto made = fs::MakeDirectories(directory); !made) return std::unexpected(std::move(made.error()));
   std::map<std::string, std::string> installed;
   for (const auto& [name, source] : programs) {
     const std::string target = directory + "/" + name;
     installed[name] = target;
     if (target == source) continue;
+    const std::string folder = std::filesystem::path(target).parent_path().string();
+    if (auto made = fs::MakeDirectories(folder); !made) return std::unexpected(std::move(made.error()));
     auto content = fs::ReadFile(source);
     if (!content) return std::unexpected(std::move(content.error()));
     auto present = fs::ReadFile(target);
