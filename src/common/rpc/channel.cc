@@ -73,8 +73,6 @@ class ChannelImpl final : public Channel, public ClientConnection::Observer, pub
   void OnDraining(ClientConnection& connection, bool too_many_pings) override;
   bool StartAgain(OutgoingCall& call) override;
 
-  void OnUnsent(OutgoingCallPtr call) override { Place(std::move(call)); }
-
   // On the connection, or in line for the next one.
   void Place(OutgoingCallPtr call);
   // Keeps one connection up from the first call on.
@@ -196,11 +194,7 @@ void ChannelImpl::OnDraining(ClientConnection& connection, bool too_many_pings) 
 
 bool ChannelImpl::StartAgain(OutgoingCall& call) {
   if (closed_ || (failure_ && !call.waits_for_ready())) return false;
-  if (IsReady()) {
-    current_->StartCall(call);
-  } else {
-    waiting_.push_back(&call);
-  }
+  Place(&call);
   return true;
 }
 

@@ -14,7 +14,7 @@ ClientConnection::ClientConnection(Reactor& reactor, std::unique_ptr<ByteStream>
       calls_left_(max_calls) {}
 
 void ClientConnection::StartCall(OutgoingCall& call) {
-  call.Start(*this, observer_, stream().IsEncrypted() ? "https" : "http", authority_);
+  call.Start(*this, stream().IsEncrypted() ? "https" : "http", authority_);
   if (--calls_left_ > 0 || draining_) return;
   draining_ = true;
   SubmitGoaway(false, NGHTTP2_NO_ERROR, "");

@@ -13,7 +13,7 @@ namespace multigres::rpc {
 class ClientConnection final : public Http2Session {
  public:
   // Told inside the session's callbacks; may only take notes and wake coroutines.
-  class Observer : public OutgoingCall::UnsentCalls {
+  class Observer {
    public:
     // The server's settings have come: calls can begin.
     virtual void OnReady(ClientConnection& connection) = 0;
@@ -28,7 +28,6 @@ class ClientConnection final : public Http2Session {
                    std::uint32_t max_calls, Observer& observer);
 
   bool AcceptsCalls() const { return ready_ && !draining_ && IsOpen(); }
-  bool ready() const { return ready_; }
   void StartCall(OutgoingCall& call);
 
  private:

@@ -9,6 +9,21 @@
 
 namespace multigres::rpc {
 
+namespace {
+
+// gRPC's rule ("ASCII-Value", lower-case keys), which is narrower than HTTP/2's.
+bool IsLegal(std::string_view key, std::string_view value) {
+  const auto in_key = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+  };
+  const auto in_value = [](char c) { return c >= 0x20 && c <= 0x7e; };
+  if (key.empty() || !std::ranges::all_of(key, in_key) || key.starts_with("grpc-")) return false;
+  return key.ends_with("-bin") ||
+         (std::ranges::all_of(value, in_value) && !value.starts_with(' ') && !value.ends_with(' '));
+}
+
+}  // namespace
+
 void HeaderList::Add(std::string_view name, std::string_view value, bool repeats) {
   fields_.push_back({name, value, repeats});
   bytes_ += name.size() + value.size() + kHeaderOverheadBytes;
@@ -22,6 +37,7 @@ void HeaderList::AddMade(std::string_view name, std::string value) {
 
 void HeaderList::Add(const Metadata& metadata) {
   for (const auto& [key, value] : metadata.entries()) {
+    legal_ = legal_ && IsLegal(key, value);
     if (key.ends_with("-bin")) {
       AddMade(key, EncodeBase64(value));
     } else {
@@ -31,6 +47,7 @@ void HeaderList::Add(const Metadata& metadata) {
 }
 
 Result<> HeaderList::Check(std::size_t max_list_bytes) const {
+  if (!legal_) return Fail(Code::kInvalidArgument, "metadata has a key or a value that can't be sent");
   if (longest_ > kMaxHeaderBytes) {
     return Fail(Code::kResourceExhausted,
                 fmt::format("metadata value larger than max ({} vs. {} bytes)", longest_, kMaxHeaderBytes));

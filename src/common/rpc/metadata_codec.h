@@ -26,7 +26,9 @@ class HeaderList {
   // Counted as in RFC 9113 6.5.2.
   std::size_t bytes() const { return bytes_; }
   std::size_t longest() const { return longest_; }
-  // RESOURCE_EXHAUSTED if a header or the whole is larger than what can be sent.
+  // False if the metadata has a key or a value that a header can't have.
+  bool legal() const { return legal_; }
+  // RESOURCE_EXHAUSTED if a header or the whole is larger than what can be sent, INVALID_ARGUMENT if not legal.
   Result<> Check(std::size_t max_list_bytes) const;
 
  private:
@@ -34,6 +36,7 @@ class HeaderList {
   std::list<std::string> made_;
   std::size_t bytes_ = 0;
   std::size_t longest_ = 0;
+  bool legal_ = true;
 };
 
 // Adds a received header, decoded; the values of a "-bin" header may be several, joined by commas. What isn't base64 is

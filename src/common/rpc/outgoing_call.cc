@@ -43,10 +43,8 @@ OutgoingCall::OutgoingCall(Clock& clock, Starter& starter, std::string_view path
   }
 }
 
-void OutgoingCall::Start(Http2Session& session, UnsentCalls& unsent, std::string_view scheme,
-                         std::string_view authority) {
+void OutgoingCall::Start(Http2Session& session, std::string_view scheme, std::string_view authority) {
   if (IsDone()) return;
-  unsent_ = &unsent;
   HeaderList headers;
   headers.Add(":method", "POST");
   headers.Add(":scheme", scheme);
@@ -66,7 +64,7 @@ void OutgoingCall::Start(Http2Session& session, UnsentCalls& unsent, std::string
 }
 
 void OutgoingCall::Fail(Error error) {
-  if (!MayHaveBeenSent()) std::move(error).WithExecution(Execution::kDidNotExecute);
+  if (!MayHaveBeenSent()) error = std::move(error).WithExecution(Execution::kDidNotExecute);
   End(std::unexpected(std::move(error)));
 }
 
@@ -110,7 +108,7 @@ void OutgoingCall::Drop() {
 }
 
 void OutgoingCall::Abort(Error error) {
-  if (!MayHaveBeenSent()) std::move(error).WithExecution(Execution::kDidNotExecute);
+  if (!MayHaveBeenSent()) error = std::move(error).WithExecution(Execution::kDidNotExecute);
   StopTimers();
   in_.Abort(std::move(error));
   out_ended_ = true;
@@ -185,9 +183,6 @@ bool OutgoingCall::StartAgain() {
 
 void OutgoingCall::OnClosed(std::uint32_t http2_error) {
   if (!IsDone() && !StartAgain()) {
-    if (http2_error == NGHTTP2_REFUSED_STREAM && !MayHaveBeenSent() && !std::exchange(was_unsent_, true)) {
-      return unsent_->OnUnsent(OutgoingCallPtr(this, /*add_ref=*/false));
-    }
     Error error = http2_error == NGHTTP2_NO_ERROR ? Error(Code::kInternal, "the server ended the call without a status")
                                                   : ErrorOfHttp2Code(http2_error);
     Fail(std::move(error));

@@ -16,20 +16,11 @@ namespace multigres::rpc {
 // Shared by the caller's ClientCall and, while it is queued or open, by channel or connection.
 class OutgoingCall final : public Http2Stream {
  public:
-  // Gets back the calls that their connection can't send any more, because the server's GOAWAY came first. Told inside
-  // the session's callbacks.
-  class UnsentCalls {
-   public:
-    virtual void OnUnsent(boost::intrusive_ptr<OutgoingCall> call) = 0;
-
-   protected:
-    ~UnsentCalls() = default;
-  };
-
   // Who may give it another connection.
   class Starter {
    public:
-    // Takes the call, which never left this process, for another start; false = it is to fail.
+    // Takes the call, which never left this process, for another start; false = it is to fail. Called inside the
+    // session's callbacks.
     virtual bool StartAgain(OutgoingCall& call) = 0;
 
    protected:
@@ -40,7 +31,7 @@ class OutgoingCall final : public Http2Stream {
   OutgoingCall(Clock& clock, Starter& starter, std::string_view path, CallOptions options);
 
   // The channel's side. Sends the request's headers; fails the call if that can't be.
-  void Start(Http2Session& session, UnsentCalls& unsent, std::string_view scheme, std::string_view authority);
+  void Start(Http2Session& session, std::string_view scheme, std::string_view authority);
   // Ends the call before it reached a connection (or before its bytes did: then it did not execute).
   void Fail(Error error);
   bool waits_for_ready() const { return wait_for_ready_; }
@@ -87,8 +78,6 @@ class OutgoingCall final : public Http2Stream {
   Deadline deadline_;
   Metadata request_metadata_;
   bool wait_for_ready_;
-  UnsentCalls* unsent_ = nullptr;
-  bool was_unsent_ = false;  // a second connection that doesn't send it is the call's end
   Timer deadline_timer_;
   CancelToken::Subscription cancel_;
 

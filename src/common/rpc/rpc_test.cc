@@ -1,4 +1,5 @@
 // Calls of every shape between our two sides.
+#include "common/rpc/limits.h"
 #include "common/rpc/rpc_fixture.h"
 
 namespace multigres::rpc {
@@ -169,6 +170,38 @@ TEST_P(Rpc, LargeMetadataPasses) {
     auto end = co_await call->Read(message);
     EXPECT_TRUE(end && !*end);
     EXPECT_EQ(call->trailing_metadata().Get("x-2").size(), 60'000u);
+  });
+}
+
+TEST_P(Rpc, LongestHeaderValuePasses) {
+  Run([](RpcFixture& t) -> Awaitable<void> {
+    // Characters whose Huffman codes are longer than themselves, so that they travel as they are.
+    std::string text(kMaxHeaderBytes, '~');
+    for (std::size_t i = 0; i < text.size(); i += 2) text[i] = '}';
+    CallOptions options;
+    options.metadata.Add("x-text", text);
+    options.metadata.Add("x-bytes-bin", std::string(kMaxHeaderBytes / 4 * 3, '\xff'));
+    auto call = t.channel_->StartCall(kEcho, std::move(options));
+    StringValue message;
+    call->WriteLast(message);
+    EXPECT_TRUE((co_await call->Read(message)).value_or(false));
+    EXPECT_EQ(call->initial_metadata().Get("x-text"), text);
+    EXPECT_EQ(call->initial_metadata().Get("x-bytes-bin").size(), kMaxHeaderBytes / 4 * 3);
+  });
+}
+
+TEST_P(Rpc, IllegalMetadataFailsItsCallOnly) {
+  Run([](RpcFixture& t) -> Awaitable<void> {
+    const std::pair<std::string, std::string> kIllegal[] = {
+        {"x-text", "two\nlines"}, {"x-text", "\xc3\xa4"}, {"X-Upper", "x"}, {"grpc-status", "0"}, {":path", "/"}};
+    for (const auto& [key, value] : kIllegal) {
+      CallOptions options;
+      options.metadata.Add(key, value);
+      auto response = co_await t.Echo("", std::move(options));
+      EXPECT_EQ(response.error().code(), Code::kInvalidArgument) << key;
+    }
+    EXPECT_EQ(t.service_.started, 0);
+    EXPECT_TRUE(co_await t.Echo("still there"));
   });
 }
 

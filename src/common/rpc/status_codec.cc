@@ -107,7 +107,7 @@ void AddStatus(HeaderList& headers, const Result<>& status, const Metadata& trai
   };
   if (!fits()) details.clear();
   if (!fits()) message = CutEncoded(std::move(message), kCutMessageBytes);
-  if (fits() && metadata.longest() <= kMaxHeaderBytes) headers.Add(trailing);
+  if (fits() && metadata.longest() <= kMaxHeaderBytes && metadata.legal()) headers.Add(trailing);
   if (!message.empty()) headers.AddMade(kMessage, std::move(message));
   if (!details.empty()) headers.AddMade(kDetails, std::move(details));
 }

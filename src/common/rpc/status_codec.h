@@ -18,7 +18,7 @@ std::string PercentEncode(std::string_view text);
 std::string PercentDecode(std::string_view text);
 
 // Adds the trailers of the outcome. What would be too large for the peer is cut: the details first, then the message's
-// tail, then the metadata.
+// tail, then the metadata. Illegal metadata is left out.
 void AddStatus(HeaderList& headers, const Result<>& status, const Metadata& trailing, std::size_t max_list_bytes);
 
 // What came in of a status; filled header by header.
