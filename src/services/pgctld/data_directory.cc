@@ -31,13 +31,17 @@ std::string Trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
 }
 
-// A postmaster's working folder is its data folder: tells it from whatever else got the pid.
+// A postmaster and its children are postgres processes whose working folder is their data folder: that tells them from
+// whatever else got the pid, or works there.
 bool RunsOn(pid_t pid, const std::string& data_dir) {
   std::error_code error;
   const auto working = std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid), error);
   if (error) return false;
   const auto wanted = std::filesystem::canonical(data_dir, error);
-  return !error && working == wanted;
+  if (error || working != wanted) return false;
+  const auto program = std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), error);
+  // "postgres (deleted)" after an upgrade.
+  return !error && program.filename().string().starts_with("postgres");
 }
 
 }  // namespace
@@ -84,6 +88,25 @@ std::optional<RunningPostmaster> DataDirectory::FindPostmaster() const {
                            .port = ToNumber<std::uint16_t>(lines[kPort]),
                            .socket_dir = lines[kSocketDir],
                            .status = lines[kStatus]};
+}
+
+std::vector<ProcessIdentity> DataDirectory::FindProcesses() const {
+  std::vector<ProcessIdentity> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const auto pid = ToNumber<pid_t>(entry.path().filename().string());
+    if (pid <= 0 || !RunsOn(pid, path_)) continue;
+    auto identity = IdentifyProcess(pid);
+    if (identity && IsRunning(*identity)) found.push_back(std::move(*identity));
+  }
+  return found;
+}
+
+Result<> DataDirectory::RemoveStalePidFile() const {
+  if (!fs::Exists(path_ + "/postmaster.pid") || !FindProcesses().empty()) return {};
+  auto removed = fs::RemoveFile(path_ + "/postmaster.pid");
+  if (!removed) return std::unexpected(std::move(removed.error()));
+  return {};
 }
 
 bool DataDirectory::HasStandbySignal() const {

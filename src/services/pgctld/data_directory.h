@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/process/process_identity.h"
 #include "tools/result/error.h"
@@ -33,6 +34,13 @@ class DataDirectory {
 
   // Empty if no postmaster runs: no file, a stale one, or a pid that now belongs to something else.
   std::optional<RunningPostmaster> FindPostmaster() const;
+
+  // PostgreSQL's processes in this folder, whatever postmaster.pid says: a postmaster's children share its working
+  // folder, and may outlive it.
+  std::vector<ProcessIdentity> FindProcesses() const;
+  // Removes postmaster.pid if nobody works in this folder: its pid may belong to a stranger by now, which PostgreSQL
+  // would take for a server.
+  Result<> RemoveStalePidFile() const;
 
   bool HasStandbySignal() const;
   // Durable before they return. CreateStandbySignal() also removes recovery.signal.

@@ -111,6 +111,9 @@ Awaitable<Result<StartOutcome>> PostgresController::StartLocked(StartRequest req
     co_return StartOutcome{
         .pid = pid, .message = fmt::format("PostgreSQL is already running (pid {})", pid), .crash_recovery_ran = false};
   }
+  auto cleared = co_await EndOrphans(reactor_, directory_, clock().After(options_.timeout));
+  if (cleared) cleared = directory_.RemoveStalePidFile();
+  if (!cleared) co_return std::unexpected(std::move(cleared.error()));
   StartOutcome outcome;
   if (request.allow_crash_recovery && request.suspected_divergence && directory_.HasStandbySignal()) {
     auto recovered = co_await RecoverIfUnclean(clock().After(kRewindTimeout));

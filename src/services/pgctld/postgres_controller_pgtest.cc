@@ -192,6 +192,33 @@ TEST(PostgresController, AFrozenServerIsAliveButNotReadyAndCanBeStopped) {
   });
 }
 
+TEST(PostgresController, StartsOverWhatADeadPostmasterLeft) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Server server(reactor);
+    if (!co_await Initialize(server)) co_return;
+    auto started = co_await server.controller.Start({});
+    if (!Ok(started)) co_return;
+    // A child that doesn't notice its parent's death, and a pid file that names a stranger.
+    const auto children = ChildrenOf(started->pid);
+    EXPECT_FALSE(children.empty());
+    EXPECT_EQ(::kill(children.front(), SIGSTOP), 0);
+    EXPECT_EQ(::kill(started->pid, SIGKILL), 0);
+    const DataDirectory directory(server.options.data_dir);
+    const Deadline deadline = reactor.clock().After(10s);
+    while (directory.FindPostmaster() && !deadline.Passed(reactor.clock().Now())) {
+      co_await SleepFor(reactor.clock(), 5ms);
+    }
+    auto stranger = Process::Spawn(reactor, {.argv = {"sleep", "1000"}});
+    EXPECT_TRUE(fs::WriteFileAtomic(server.options.data_dir + "/postmaster.pid",
+                                    std::to_string(stranger->pid()) + "\n" + server.options.data_dir + "\n", 0600));
+    auto again = co_await server.controller.Start({});
+    if (Ok(again)) EXPECT_NE(again->pid, started->pid);
+    auto status = co_await server.controller.Status();
+    EXPECT_TRUE(status->ready);
+    co_await server.TearDown();
+  });
+}
+
 TEST(PostgresController, ABrokenConfigurationIsReportedWithTheServersWords) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Server server(reactor);

@@ -18,6 +18,7 @@ using std::chrono::seconds;
 constexpr Duration kPollInterval = milliseconds(20);
 constexpr Duration kProbeTimeout = seconds(2);
 constexpr Duration kImmediateGrace = seconds(5);
+constexpr Duration kOrphanGrace = seconds(1);
 constexpr int kLogLinesShown = 20;
 
 std::size_t SizeOf(const std::string& path) {
@@ -112,6 +113,21 @@ Awaitable<Result<>> KillAll(Reactor& reactor, Process& postmaster, Deadline dead
 }
 
 }  // namespace
+
+Awaitable<Result<>> EndOrphans(Reactor& reactor, const DataDirectory& directory, Deadline deadline) {
+  const Deadline patience = deadline.Earlier(reactor.clock().After(kOrphanGrace));
+  std::vector<ProcessIdentity> orphans = directory.FindProcesses();
+  for (ProcessIdentity& identity : orphans) {
+    auto orphan = Process::Adopt(reactor, std::move(identity));
+    if (!orphan) continue;
+    auto ended = co_await orphan->Wait(patience);
+    if (ended) continue;
+    (void)orphan->Signal(SIGKILL);
+    ended = co_await orphan->Wait(deadline);
+    if (!ended) co_return std::unexpected(std::move(ended.error()).With("left over by a dead postmaster"));
+  }
+  co_return Result<>();
+}
 
 Awaitable<Result<>> StopPostmaster(Reactor& reactor, const RunningPostmaster& postmaster, StopMode mode,
                                    Deadline deadline) {

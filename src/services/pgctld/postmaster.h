@@ -43,6 +43,10 @@ Awaitable<Result<LaunchOutcome>> LaunchPostmaster(Reactor& reactor, const Postgr
 Awaitable<Result<>> StopPostmaster(Reactor& reactor, const RunningPostmaster& postmaster, StopMode mode,
                                    Deadline deadline);
 
+// Ends what a dead postmaster left behind (it would keep the shared memory, and with it the next start): waits a moment
+// for them to go by themselves, then kills. Call it only when no postmaster runs.
+Awaitable<Result<>> EndOrphans(Reactor& reactor, const DataDirectory& directory, Deadline deadline);
+
 // The last lines of a text file, for error messages.
 std::string TailOf(const std::string& path, std::size_t from_offset, int lines);
 

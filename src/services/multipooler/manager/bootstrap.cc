@@ -143,10 +143,7 @@ Awaitable<Result<Bootstrap::Progress>> Bootstrap::InitializeUnderLease() {
       against = std::move(*reason);
     }
   }
-  if (done && against.empty()) done = co_await Initialize(policy);
-  if (done && against.empty() && (*lease)->lost().IsSet()) {
-    logger_.Warn("the bootstrap lease was lost on the way");
-  }
+  if (done && against.empty()) done = co_await Initialize(policy, (*lease)->lost());
   topo::CallContext release;
   release.deadline = clock().After(kSurvey);
   auto unlocked = co_await (*lease)->Unlock(release);
@@ -156,7 +153,7 @@ Awaitable<Result<Bootstrap::Progress>> Bootstrap::InitializeUnderLease() {
   co_return Progress{.done = true, .waiting_for = {}};
 }
 
-Awaitable<Result<>> Bootstrap::Initialize(pb::DurabilityPolicy policy) {
+Awaitable<Result<>> Bootstrap::Initialize(pb::DurabilityPolicy policy, const Event& lease_lost) {
   logger_.Info("initialising the shard", {{"data_dir", config_.data_dir}});
   auto done = promises_.EnsureFile();
   if (done) done = SetSentinel();
@@ -169,6 +166,8 @@ Awaitable<Result<>> Bootstrap::Initialize(pb::DurabilityPolicy policy) {
   }
   sessions_.DropIdle();
   if (done) done = co_await process_.Stop(kStop);
+  // With the sentinel in place, what was made is removed again by the next step.
+  if (done && lease_lost.IsSet()) done = Fail(Code::kAborted, "the bootstrap lease was lost on the way");
   if (done) done = RemoveSentinel();
   if (done) done = co_await process_.StartAsStandby(false);
   if (done) logger_.Info("shard initialised", {{"data_dir", config_.data_dir}});

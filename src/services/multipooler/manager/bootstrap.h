@@ -42,7 +42,8 @@ class Bootstrap {
   // Empty if nothing speaks against initdb.
   Awaitable<Result<std::string>> WhyNotInitialize(const std::vector<Peer>& peers);
   Awaitable<Result<Progress>> InitializeUnderLease();
-  Awaitable<Result<>> Initialize(::clustermetadata::DurabilityPolicy policy);
+  // `lease_lost`: somebody else may have begun; what was made is then not kept.
+  Awaitable<Result<>> Initialize(::clustermetadata::DurabilityPolicy policy, const Event& lease_lost);
   Result<> SetSentinel();
   Result<> RemoveSentinel();
   std::string Sentinel() const { return config_.pooler_dir + "/.multigres-bootstrap-in-progress"; }

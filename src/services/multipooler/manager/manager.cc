@@ -222,6 +222,7 @@ void PoolerManager::PublishTopology() {
 }
 
 Awaitable<void> PoolerManager::Refresh() {
+  const TimePoint started = clock().Now();
   auto observed = co_await agent_->Observe(clock().After(kFreshTimeout));
   if (state_.server) {
     initialized_ = process_alive_ = true;
@@ -242,13 +243,16 @@ Awaitable<void> PoolerManager::Refresh() {
     heartbeat_.Forget();
   }
   serving_.board().SetReplicationLag(heartbeat_.lag_ns());
+  last_refresh_ = started;
   co_await PublishState();
 }
 
 Awaitable<PoolerManager::Snapshot> PoolerManager::FreshStatus() {
+  const TimePoint asked = clock().Now();
   if (ready_ && !stopping_) {
     auto lock = co_await action_lock_.Lock(clock(), clock().After(kFreshLockWait), "refresh");
-    if (lock && ready_ && !stopping_) co_await Refresh();
+    // Whoever waited while another looked has the answer already.
+    if (lock && ready_ && !stopping_ && last_refresh_ < asked) co_await Refresh();
   }
   co_return published_health_.snapshot ? published_health_.snapshot : Snapshot(BuildStatus());
 }
