@@ -32,6 +32,8 @@ class AdminProgram final : public servenv::Program {
     auto store = servenv::OpenTopology(env, topo_flags_);
     if (!store) co_return std::unexpected(std::move(store.error()));
     store_ = std::move(*store);
+    if (!client_flags_.UsesTls())
+      env.logger().Warn("poolers are called in plaintext", {{"flag", "multipooler-grpc-ca"}});
     service_ = std::make_unique<Service>(*store_, ChannelOptions(), env.logger());
     service_->RegisterPages(env.http());
     env.status_page().AddLink("services", "services");

@@ -1,8 +1,8 @@
 #include "services/multiadmin/admin_service.h"
 
 #include "multiadminservice.pb.h"
-#include "services/multiadmin/admin_world.h"
-#include "services/multiadmin/fake_pooler.h"
+#include "services/multiadmin/admin_world_test.h"
+#include "services/multiadmin/fake_pooler_test.h"
 
 namespace multigres::admin {
 namespace {

@@ -1,6 +1,6 @@
 #include "services/multiadmin/proxy.h"
 
-#include "services/multiadmin/admin_world.h"
+#include "services/multiadmin/admin_world_test.h"
 
 namespace multigres::admin {
 namespace {

@@ -1,7 +1,7 @@
 #include "services/multiadmin/rest.h"
 
-#include "services/multiadmin/admin_world.h"
-#include "services/multiadmin/fake_pooler.h"
+#include "services/multiadmin/admin_world_test.h"
+#include "services/multiadmin/fake_pooler_test.h"
 
 namespace multigres::admin {
 namespace {

@@ -6,7 +6,7 @@
 
 namespace multigres::admin {
 
-Service::Service(topo::Store& store, rpc::ChannelOptions pooler_channel, Logger logger)
+Service::Service(topo::Store& store, rpc::ChannelOptions pooler_channel, const Logger& logger)
     : store_(store),
       grpc_(store, std::move(pooler_channel), logger),
       api_(grpc_, store.reactor()),

@@ -16,7 +16,7 @@ namespace multigres::admin {
 // Lives on the store's reactor. The store must outlive it; it must outlive the servers that it is registered with.
 class Service {
  public:
-  Service(topo::Store& store, rpc::ChannelOptions pooler_channel, Logger logger);
+  Service(topo::Store& store, rpc::ChannelOptions pooler_channel, const Logger& logger);
   // Await before destruction, after the servers have stopped.
   Awaitable<void> Stop();
 
