@@ -73,19 +73,26 @@ class LocalCluster(unittest.TestCase):
         self.assertEqual(self.psql("SELECT v FROM shared_rows LIMIT 1", zone=3).strip(), "7")
 
     def test_every_commit_is_on_a_standby(self):
-        with self.connect() as connection:
-            names = connection.execute("SHOW synchronous_standby_names").fetchone()[0]
-            streaming = connection.execute(
-                "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum')"
-            ).fetchone()[0]
-        self.assertTrue(names.startswith("ANY 1"), names)
-        self.assertEqual(streaming, 2)
+        def both_stream():
+            with self.connect() as connection:
+                names = connection.execute("SHOW synchronous_standby_names").fetchone()[0]
+                streaming = connection.execute(
+                    "SELECT count(*) FROM pg_stat_replication"
+                    " WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum')").fetchone()[0]
+            return names.startswith("ANY 1") and streaming == 2
+
+        wait_until(both_stream, 60, "two standbys that count for commits")
 
     def test_the_first_rule_is_recorded(self):
+        def rule():
+            with self.connect() as connection:
+                return connection.execute(
+                    "SELECT decision_coordinator_term, leader_id, cardinality(cohort_members), durability_policy_name,"
+                    " proposal_coordinator_term FROM multigres.current_rule").fetchone()
+
+        # The third member may come a moment after the first two have made the shard.
+        row = wait_until(lambda: (r := rule())[2] == 3 and r, 60, "a cohort of three")
         with self.connect() as connection:
-            row = connection.execute(
-                "SELECT decision_coordinator_term, leader_id, cardinality(cohort_members), durability_policy_name,"
-                " proposal_coordinator_term FROM multigres.current_rule").fetchone()
             decided = connection.execute("SELECT bool_and(decided), count(*) FROM multigres.rule_history").fetchone()
         self.assertGreaterEqual(row[0], 1)
         self.assertTrue(row[1])
@@ -101,7 +108,7 @@ class LocalCluster(unittest.TestCase):
 
     def test_psql_describes_tables(self):
         self.psql("CREATE TABLE IF NOT EXISTS described(id int PRIMARY KEY, name text)")
-        self.assertIn("described_pkey", self.psql(r"\d described"))
+        self.assertIn("described_pkey", self.run_client("psql", "-X", "-c", r"\d described"))
         self.assertIn("described", self.psql(r"\d"))
         self.assertIn("postgres", self.psql(r"\l"))
 

@@ -81,6 +81,33 @@ const Candidate* BestLeader(const Recruits& recruits) {
   return best;
 }
 
+// A member whose own WAL names itself leader follows another only after a rewind, which waits for that one's promotion.
+bool FollowsAtOnce(const Candidate& candidate) {
+  return !SameMember(HighestRule(RulesOf(candidate)).leader_id(), candidate.status.id());
+}
+
+// Would the leader's first write be acknowledged by those recruits that can follow it right away?
+bool CanActAtOnce(const Candidate& leader, const ShardRule& rule, const MemberSet& cohort, const Recruits& recruits) {
+  MemberSet ackers;
+  for (const Candidate* recruit : recruits) {
+    if (recruit != &leader && FollowsAtOnce(*recruit)) ackers.Insert(MemberText(recruit->status.id()));
+  }
+  return IsDurable(rule.durability_policy(), cohort, MemberText(leader.status.id()), ackers);
+}
+
+// The best of the recruits; of those at the most advanced position only such as can act at once, if there is one. (With
+// a cohort of two that is the leader of before: the other one would wait for it, and it for the other.)
+const Candidate* LeaderOf(const ShardRule& rule, const MemberSet& cohort, const Recruits& recruits) {
+  const Candidate* best = BestLeader(recruits);
+  if (best == nullptr) return nullptr;
+  Recruits able;
+  for (const Candidate* recruit : recruits) {
+    const bool level = ComparePositions(recruit->status.current_position(), best->status.current_position()) == 0;
+    if (level && CanActAtOnce(*recruit, rule, cohort, recruits)) able.push_back(recruit);
+  }
+  return able.empty() ? best : BestLeader(able);
+}
+
 CoordinatorProposal MakeProposal(const TermRevocation& revocation, const RulePosition& rules, const ShardRule& content,
                                  const Candidate& leader, WallTime now) {
   CoordinatorProposal proposal;
@@ -192,7 +219,7 @@ Result<CoordinatorProposal> BuildProposal(const TermRevocation& revocation, std:
   Recruits members;
   std::ranges::copy_if(voting, std::back_inserter(members),
                        [&](const Candidate* recruit) { return cohort.Contains(recruit->status.id()); });
-  const Candidate* leader = BestLeader(members);
+  const Candidate* leader = LeaderOf(outgoing, cohort, members);
   const Candidate* ahead = BestLeader(voting);
   if (ComparePositions(ahead->status.current_position(), leader->status.current_position()) > 0) {
     return Fail(Code::kFailedPrecondition,

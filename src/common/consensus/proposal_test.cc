@@ -52,6 +52,30 @@ TEST(BuildProposal, TiesGoToTheWillingThenToReadySlotsThenToTheName) {
   EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z2_b") << "a position is no tie";
 }
 
+// The leader of before follows another only after a rewind from the promoted one, whose first write nobody else could
+// acknowledge: each would wait for the other.
+TEST(BuildProposal, ACohortOfTwoIsLedByWhoLedBefore) {
+  const RulePosition two = Decided(Rule(1, 0, "z1_a", {"z1_a", "z2_b"}));
+  std::vector<Candidate> recruits = {MakeCandidate("z1_a", At(two, "0/100"), kTerm2),
+                                     MakeCandidate("z2_b", At(two, "0/100"), kTerm2)};
+  recruits[0].resigning = true;
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z1_a");
+  // Not at the price of a commit.
+  *recruits[1].status.mutable_current_position() = At(two, "0/101");
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z2_b");
+}
+
+TEST(BuildProposal, WithAThirdToAcknowledgeAResigningLeaderIsReplaced) {
+  std::vector<Candidate> recruits;
+  for (const char* member : {"z1_a", "z2_b", "z3_c"}) {
+    recruits.push_back(MakeCandidate(member, At(One(), "0/100"), kTerm2));
+  }
+  recruits[0].resigning = true;
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z2_b");
+  recruits.pop_back();
+  EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z1_a") << "nobody else could acknowledge";
+}
+
 TEST(BuildProposal, RefusesRecruitsThatDoNotSuffice) {
   const Candidate a = MakeCandidate("z1_a", At(One(), "0/100"), kTerm2);
   const Candidate b = MakeCandidate("z2_b", At(One(), "0/100"), kTerm2);
