@@ -52,6 +52,9 @@ class Reactor::RealClock final : public Clock {
   TimePoint armed_for_ = TimePoint::max();
 };
 
+// A turn that never ends would never write. Enough for a batch, short enough for its first answer not to wait long.
+constexpr int kMaxHandlersPerTurn = 256;
+
 Reactor::Reactor() : clock_(std::make_unique<RealClock>(io_)) {}
 
 Reactor::~Reactor() = default;
@@ -65,7 +68,8 @@ void Reactor::Run() {
   io_.restart();
   while (!stopped_.load(std::memory_order_relaxed)) {
     io_.run_one();  // sleeps only if nothing is ready
-    io_.poll();
+    for (int handlers = 0; handlers < kMaxHandlersPerTurn && io_.poll_one() > 0; ++handlers) {
+    }
     RunHooks();
   }
 }
