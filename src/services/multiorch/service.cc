@@ -2,6 +2,7 @@
 
 #include "common/consensus/member.h"
 #include "common/topoclient/cells.h"
+#include "services/multiorch/shutdown_records.h"
 
 namespace multigres::orch {
 namespace {
@@ -11,6 +12,8 @@ constexpr Duration kReadyTimeout = std::chrono::seconds(4);
 constexpr Duration kDiscoveryTimeout = std::chrono::seconds(10);
 constexpr Duration kDiscoveryPoll = std::chrono::milliseconds(20);
 constexpr Duration kForgetTombstones = std::chrono::hours(4);
+constexpr Duration kDeleteRecordsEvery = std::chrono::minutes(10);
+constexpr Duration kDeleteRecordsTimeout = std::chrono::minutes(1);
 
 ActionOptions ActionsFor(const Config& config) {
   ActionOptions options;
@@ -44,6 +47,7 @@ Awaitable<void> Service::Start(clustermetadata::MultiOrch record) {
   discovery_.Start();
   tasks_.Spawn("start recovery", StartEngine());
   tasks_.Spawn("sweep", Sweep());
+  tasks_.Spawn("delete old records", DeleteOldRecords());
 }
 
 Awaitable<void> Service::StartEngine() {
@@ -93,6 +97,18 @@ void Service::OnGone(const std::string& component_id) {
   if (at == members_.end()) return;
   board_.SetTombstone(at->second);
   connections_.Disconnect(at->second);
+}
+
+Awaitable<void> Service::DeleteOldRecords() {
+  while (true) {
+    co_await SleepFor(clock_, kDeleteRecordsEvery);
+    auto deleted = co_await DeleteOldShutdownRecords(store_, targets_, clock_.After(kDeleteRecordsTimeout));
+    if (!deleted) {
+      context_.logger.Warn("old records not deleted", {{"error", deleted.error()}});
+    } else if (*deleted > 0) {
+      context_.logger.Info("old records deleted", {{"count", *deleted}});
+    }
+  }
 }
 
 Awaitable<void> Service::Sweep() {

@@ -46,6 +46,7 @@ class Service final : private topo::PoolerCache::Listener {
   void OnGone(const std::string& component_id) override;
   Awaitable<void> StartEngine();
   Awaitable<void> Sweep();
+  Awaitable<void> DeleteOldRecords();
 
   topo::Store& store_;
   Clock& clock_;

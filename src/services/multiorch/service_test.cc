@@ -13,6 +13,7 @@
 #include "multiorchservice.pb.h"
 #include "multipoolermanagerservice.rpc.h"
 #include "services/multiorch/health/memory_shard.h"
+#include "services/multiorch/shutdown_records.h"
 
 namespace multigres::orch {
 namespace {
@@ -111,8 +112,10 @@ class World {
   }
 
   Awaitable<void> TearDown() {
+    for (auto it = rpc_servers_.rbegin(); it != rpc_servers_.rend(); ++it) {
+      co_await (*it)->Stop(reactor_.clock().After(100ms));
+    }
     co_await service->Stop();
-    for (auto& server : rpc_servers_) co_await server->Stop(reactor_.clock().After(100ms));
     co_await pump_.CancelAndJoin();
     co_await store->Close();
   }
@@ -121,6 +124,14 @@ class World {
     const Deadline deadline = reactor_.clock().After(kLimit);
     while (!condition() && !deadline.Passed(reactor_.clock().Now())) co_await SleepFor(reactor_.clock(), 5ms);
     co_return condition();
+  }
+  Awaitable<std::unique_ptr<rpc::Channel>> ConnectToOrch() {
+    auto server = rpc::Server::Create({&reactor_});
+    server->Register(service->grpc());
+    auto port = server->Listen(TcpAddress{"127.0.0.1", 0});
+    EXPECT_TRUE(port);
+    rpc_servers_.push_back(std::move(server));
+    co_return rpc::Channel::Create(reactor_, TcpAddress{"127.0.0.1", *port});
   }
   bool Settled() const {
     const std::string primary = shard.Primary();
@@ -198,6 +209,105 @@ TEST(Service, BringsAShardUpAndKeepsItWithALeader) {
     EXPECT_TRUE(co_await world.Until([&world] { return world.shard.Primary().empty(); }));
     EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
     EXPECT_EQ(consensus::RulePositionText(world.shard.Rules(world.shard.Primary())), "2.0");
+  });
+}
+
+TEST(Service, AnswersWhatOperatorsAsk) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    auto channel = co_await world.ConnectToOrch();
+    ::multiorch::rpc::MultiOrchServiceClient client(*channel);
+    ::multiorch::ShardStatusRequest request;
+    request.mutable_shard_key()->set_database("postgres");
+    auto unknown = co_await client.GetShardStatus(request);
+    EXPECT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code(), Code::kNotFound);
+    request.mutable_shard_key()->set_table_group("default");
+    request.mutable_shard_key()->set_shard("0-inf");
+    auto status = co_await client.GetShardStatus(request);
+    EXPECT_TRUE(status);
+    EXPECT_EQ(status->pooler_healths_size(), 3);
+    EXPECT_TRUE(status->pooler_healths(0).postgres_ready());
+
+    auto disabled = co_await client.DisableRecovery({});
+    EXPECT_TRUE(disabled && disabled->success());
+    auto trigger = co_await client.TriggerRecoveryNow({});
+    EXPECT_FALSE(trigger);
+    world.shard.KillPostgres(world.shard.Primary());
+    Result<::multiorch::ShardStatusResponse> broken = status;
+    EXPECT_TRUE(co_await world.Until([&world] { return !world.service->engine().Problems().empty(); }));
+    broken = co_await client.GetShardStatus(request);
+    EXPECT_TRUE(broken && broken->problems_size() > 0);
+    if (broken && broken->problems_size() > 0) {
+      EXPECT_EQ(broken->problems(0).priority(), 1000);
+      EXPECT_EQ(broken->problems(0).scope(), "shard");
+    }
+    EXPECT_EQ(world.shard.Primary(), "");
+    auto enabled = co_await client.EnableRecovery({});
+    EXPECT_TRUE(enabled && enabled->success());
+    auto remaining = co_await client.TriggerRecoveryNow({});
+    EXPECT_TRUE(remaining);
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    auto refused = co_await client.ApplyCertifiedRuleChange({});
+    EXPECT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
+    co_await channel->Close();
+  });
+}
+
+TEST(Service, AppliesACertifiedRuleChange) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    // Two of three are lost for good: the last one can't be recruited for, unless somebody vouches.
+    const std::string survivor = world.shard.Primary() == "zone1_a" ? "zone2_b" : "zone1_a";
+    const std::string other = "zone3_c";
+    auto channel = co_await world.ConnectToOrch();
+    ::multiorch::rpc::MultiOrchServiceClient client(*channel);
+    ::multiorch::ApplyCertifiedRuleChangeRequest request;
+    request.mutable_shard_key()->set_database("postgres");
+    request.mutable_shard_key()->set_table_group("default");
+    request.mutable_shard_key()->set_shard("0-inf");
+    auto& revocation = *request.mutable_cert()->mutable_term_revocation();
+    revocation.set_revoked_below_term(2);
+    revocation.mutable_accepted_coordinator_id()->set_cell("zone1");
+    revocation.mutable_accepted_coordinator_id()->set_name("operator");
+    *revocation.mutable_coordinator_initiated_at() = consensus::ToTimestamp(WallTime(std::chrono::seconds(1)));
+    revocation.mutable_outgoing_rule()->set_coordinator_term(1);
+    request.mutable_cert()->set_frozen_lsn("0/1");
+    auto& rule = *request.mutable_proposed_transition()->mutable_proposal();
+    rule.mutable_rule_number()->set_coordinator_term(2);
+    *rule.mutable_leader_id() = *consensus::ParseMember(survivor);
+    *rule.mutable_durability_policy() = consensus::AtLeast(2);
+    for (const std::string& member : {survivor, other}) *rule.add_cohort_members() = *consensus::ParseMember(member);
+    request.set_reason("lost quorum");
+    auto applied = co_await client.ApplyCertifiedRuleChange(request);
+    EXPECT_TRUE(applied) << applied.error().ToString();
+    EXPECT_TRUE(co_await world.Until([&world, &survivor] { return world.shard.Primary() == survivor; }));
+    EXPECT_EQ(world.shard.Rules(survivor).decision().rule_number().coordinator_term(), 2);
+    co_await channel->Close();
+  });
+}
+
+TEST(Service, DeletesRecordsOfPoolersShutDownLongAgo) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    const WallTime now = world.store->clock().WallNow();
+    for (const auto& [name, age] : {std::pair("old", 25h), std::pair("new", 1h)}) {
+      clustermetadata::MultiPooler pooler;
+      pooler.mutable_id()->set_component(clustermetadata::ID::MULTIPOOLER);
+      pooler.mutable_id()->set_cell("zone1");
+      pooler.mutable_id()->set_name(name);
+      pooler.mutable_shard_key()->set_database("postgres");
+      pooler.mutable_lifecycle_status()->set_status(clustermetadata::LIFECYCLE_SHUTDOWN);
+      *pooler.mutable_lifecycle_status()->mutable_updated() = consensus::ToTimestamp(now - age);
+      EXPECT_TRUE(co_await topo::CreateComponent<clustermetadata::MultiPooler>(*world.store, {}, pooler));
+    }
+    const WatchTargets targets = *WatchTargets::Parse({"postgres"});
+    auto deleted = co_await DeleteOldShutdownRecords(*world.store, targets, Deadline());
+    EXPECT_TRUE(deleted);
+    EXPECT_EQ(deleted.value_or(0), 1);
+    auto left = co_await topo::ListComponents<clustermetadata::MultiPooler>(*world.store, {}, "zone1");
+    EXPECT_TRUE(left);
+    EXPECT_EQ(left->size(), 2u) << "the live one, and the one of today";
   });
 }
 

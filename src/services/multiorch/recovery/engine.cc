@@ -203,7 +203,10 @@ Awaitable<Result<std::vector<std::string>>> Engine::TriggerNow(int cycles) {
 Awaitable<Result<::clustermetadata::ShardRule>> Engine::ApplyCertified(
     std::string shard, ::clustermetadata::ExternallyCertifiedRevocation certificate,
     ::clustermetadata::ShardRule incoming, std::string reason, Deadline deadline) {
-  if (!acting_.insert(shard).second) co_return Fail(Code::kUnavailable, "another change of the shard is under way");
+  while (!acting_.insert(shard).second) {
+    if (co_await idle_.WaitUntil(clock_, deadline)) continue;
+    co_return Fail(Code::kUnavailable, "another change of the shard is under way");
+  }
   struct Done {
     Engine& engine;
     const std::string& shard;

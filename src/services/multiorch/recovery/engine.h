@@ -49,7 +49,7 @@ class Engine {
   // Asks all poolers again, lets all graces pass, and runs up to `cycles` cycles, each with its actions, until nothing
   // actionable is left. UNAVAILABLE while disabled. Returns the codes of the problems that remain.
   Awaitable<Result<std::vector<std::string>>> TriggerNow(int cycles);
-  // See Coordinator::ApplyCertified(). Polls the shard first.
+  // See Coordinator::ApplyCertified(). Polls the shard first; waits for an action of the shard that is running.
   Awaitable<Result<::clustermetadata::ShardRule>> ApplyCertified(
       std::string shard, ::clustermetadata::ExternallyCertifiedRevocation certificate,
       ::clustermetadata::ShardRule incoming, std::string reason, Deadline deadline);

@@ -75,7 +75,7 @@ class FollowerAnalysis {
     }
     if (const std::string why = NotReplicating(pooler); !why.empty()) {
       // Everybody is on the way to a leader of this moment: they are told to follow anyway.
-      if (RuleIsYoung(input_)) return;
+      if (RuleIsYounger(input_, input_.thresholds.attach)) return;
       return Add(ProblemCode::kReplicaNotReplicating, ActionKind::kFixReplication, pooler, why);
     }
     if (rule_open_) return;

@@ -23,7 +23,8 @@ bool HeardWithin(const AnalysisInput& input, const PoolerView& pooler, Duration 
 // Somebody may still be carrying the rule in force out.
 bool MayStillBePromoting(const AnalysisInput& input) {
   const auto& number = input.facts.rule().rule_number();
-  return number.leader_subterm() == 0 && number.coordinator_term() > input.view.abandoned_term && RuleIsYoung(input);
+  return number.leader_subterm() == 0 && number.coordinator_term() > input.view.abandoned_term &&
+         RuleIsYounger(input, input.thresholds.promotion);
 }
 
 bool PromotionUnfinished(const ShardFacts& facts) {
@@ -136,9 +137,9 @@ void AnalyseFeasibility(const AnalysisInput& input, bool appointing, std::vector
 
 }  // namespace
 
-bool RuleIsYoung(const AnalysisInput& input) {
-  const Duration age = input.now.wall - consensus::FromTimestamp(input.facts.rule().creation_time());
-  return age < input.thresholds.promotion && age > -input.thresholds.promotion;
+bool RuleIsYounger(const AnalysisInput& input, Duration age) {
+  const Duration since = input.now.wall - consensus::FromTimestamp(input.facts.rule().creation_time());
+  return since < age && since > -age;
 }
 
 Duration WatchedFor(const AnalysisInput& input) {

@@ -20,9 +20,8 @@ struct AnalysisInput {
 void AnalyseInitialization(const AnalysisInput& input, std::vector<Problem>& problems);
 void AnalyseLeader(const AnalysisInput& input, std::vector<Problem>& problems);
 
-// The rule in force was made less than the time of a promotion ago. Clocks may differ, so a rule from the far future
-// doesn't count as young.
-bool RuleIsYoung(const AnalysisInput& input);
+// The rule in force was made less than `age` ago. Clocks may differ, so a rule from the far future doesn't count.
+bool RuleIsYounger(const AnalysisInput& input, Duration age);
 
 // How long this orchestrator has known of any pooler of the shard: what it hasn't found yet may still turn up.
 Duration WatchedFor(const AnalysisInput& input);

@@ -16,8 +16,10 @@ struct Thresholds {
   Duration unheard = std::chrono::seconds(15);
   // A leader whose process runs and that was ready this recently isn't called unhealthy yet.
   Duration leader_response = std::chrono::seconds(30);
-  // A promotion may take this long before its leader counts as failed, and followers to attach.
+  // A promotion may take this long before its leader counts as failed.
   Duration promotion = std::chrono::seconds(10);
+  // Followers of a new rule may take this long to attach by themselves before they are repaired.
+  Duration attach = std::chrono::seconds(2);
   // A streaming standby hears from its primary at least this often (the heartbeat row is written every second).
   Duration streaming_proof = std::chrono::seconds(3);
   // A leader whose pooler is unheard counts as gone once its heartbeat hasn't advanced on streaming followers for this.
