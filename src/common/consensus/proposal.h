@@ -38,8 +38,8 @@ Result<TermRevocation> MakeRevocation(std::span<const Candidate> candidates, con
 // one. The leader is the best by IsBetterLeader(), but among those at the most advanced position one whose first write
 // can be acknowledged without anybody's rewind goes before one that would have to wait for it. FAILED_PRECONDITION
 // while the recruits don't suffice (a larger set may), ABORTED if they show a rule other than the revocation's outgoing
-// one (only a new attempt helps), DATA_LOSS on equivocation. Candidates that don't report this revocation, or are a
-// valid LSN or decision, don't count, duplicates once.
+// one (only a new attempt helps), DATA_LOSS on equivocation. Candidates that don't report this revocation, or are
+// without a valid LSN or decision, don't count, duplicates once.
 Result<::consensusdata::CoordinatorProposal> BuildProposal(const TermRevocation& revocation,
                                                            std::span<const Candidate> recruits, WallTime now);
 
