@@ -125,7 +125,11 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocat
   if (!lock) co_return std::unexpected(std::move(lock.error()));
   if (!state_.eligible) co_return Fail(Code::kFailedPrecondition, "this member is ineligible for the cohort");
   auto observed = co_await Observe(deadline);
-  if (!observed) co_return Fail(std::move(observed), "own position");
+  // A primary whose rule write nobody acknowledges holds the row for ever: its demotion ends that, and the position is
+  // read and judged again afterwards.
+  const bool write_hangs =
+      !observed && observed.error().code() == Code::kAborted && state_.server && !state_.server->in_recovery;
+  if (!observed && !write_hangs) co_return Fail(std::move(observed), "own position");
   const auto valid = [this, &revocation] {
     return multigres::consensus::ValidateRevocation(state_.position, promises_.revocation(), promises_.recruit_floor(),
                                                     revocation);

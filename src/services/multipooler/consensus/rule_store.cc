@@ -107,7 +107,7 @@ Awaitable<Result<pb::RulePosition>> RuleStore::Read(bool in_recovery, Deadline d
     if (sqlstate == kUndefinedTable || sqlstate == kInvalidSchema) {
       co_return Fail(Code::kNotFound, "the shard has no rule: multigres.current_rule doesn't exist");
     }
-    if (sqlstate == kLockNotAvailable) co_return Fail(Code::kUnavailable, "a change of the rule is in progress");
+    if (sqlstate == kLockNotAvailable) co_return Fail(Code::kAborted, "a change of the rule is in progress");
     co_return Fail(std::move(rows), "read rule");
   }
   if (rows->rows.empty()) co_return Fail(Code::kNotFound, "the shard has no rule: multigres.current_rule is empty");
