@@ -8,7 +8,8 @@ import re
 import sys
 
 KEYWORDS = {"DEPS", "LIBS", "PROTOS", "TEST_DEPS", "TEST_LIBS", "TEST_PROTOS"}
-TEST_FILE = re.compile(r"_(test|pgtest|etcdtest|e2e|bench|fuzz)\.(cc|h)$")
+# Sources of test programs, and the headers that only they include.
+TEST_FILE = re.compile(r"(_(test|pgtest|etcdtest|e2e|bench|fuzz)\.(cc|h)|^testing\.h|^fake_\w+\.h)$")
 INCLUDE = re.compile(r'^\s*#include "((?:tools|common|services|cmd)/[^"]+)"', re.M)
 CALL = re.compile(r"multigres_(?:module|binary)\(([^)]*)\)", re.S)
 
