@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <ranges>
+
 #include "tools/fs/file.h"
 
 namespace multigres::pooler::replication {
@@ -48,11 +50,12 @@ TimelineReservation::~TimelineReservation() {
 Result<> TimelineReservation::RemoveLeftovers(const std::string& data_dir) {
   auto names = fs::ListDirectory(data_dir + "/pg_wal");
   if (!names) return std::unexpected(std::move(names.error()));
-  for (const std::string& name : *names) {
+  // Names sort by id.
+  for (const std::string& name : std::views::reverse(*names)) {
     if (!name.ends_with(".history")) continue;
     const std::string file = data_dir + "/pg_wal/" + name;
     struct stat info{};
-    if (::stat(file.c_str(), &info) != 0 || info.st_size != 0) continue;
+    if (::stat(file.c_str(), &info) != 0 || info.st_size != 0) break;
     auto removed = fs::RemoveFile(file);
     if (!removed) return std::unexpected(std::move(removed.error()));
   }
@@ -64,6 +67,8 @@ Awaitable<Result<>> PromoteServer(AdminSessions& sessions, std::string data_dir,
   if (!state) co_return std::unexpected(std::move(state.error()));
   auto reservation = TimelineReservation::Make(data_dir, state->timeline, term);
   if (!reservation) co_return std::unexpected(std::move(reservation.error()));
+  // From here on it may happen at any time, whatever this call learns of it.
+  reservation->Keep();
   auto promoted = co_await sessions.Query("SELECT pg_promote(false)", deadline);
   if (!promoted) co_return Fail(std::move(promoted), "pg_promote");
   while (true) {
