@@ -13,8 +13,8 @@ namespace {
 // A mapping being read: remembers the first thing that is wrong, and which keys were asked for.
 class Mapping {
  public:
-  Mapping(YAML::Node node, std::string path, std::string& problem)
-      : node_(std::move(node)), path_(std::move(path)), problem_(problem) {
+  Mapping(const YAML::Node& node, std::string path, std::string& problem)
+      : node_(node), path_(std::move(path)), problem_(problem) {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) Complain("must be a mapping");
   }
 

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "common/provisioner/local_cluster.h"
 #include "common/provisioner/postgres_stop.h"
 #include "common/provisioner/supervisor_process.h"
@@ -11,6 +13,12 @@ namespace {
 
 // PostgreSQL's shutdown checkpoint included.
 constexpr Duration kStopTime = 90s;
+
+// Of no consequence if it stays: the next start overwrites it.
+void RemoveLeftOver(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+}
 
 }  // namespace
 
@@ -68,10 +76,10 @@ Awaitable<Result<>> LocalCluster::StopWithoutSupervisor() {
   // Of services that had ended by themselves.
   for (const ServiceState& state : ReadServiceStates(layout_.state_dir(), nullptr)) {
     if (state.IsRunning()) continue;
-    for (const std::string& path : {state.spec.state_file, state.spec.log_file}) (void)fs::RemoveFile(path);
+    for (const std::string& path : {state.spec.state_file, state.spec.log_file}) RemoveLeftOver(path);
   }
   for (const std::string& path : {layout_.supervisor_socket(), layout_.supervisor_state()}) {
-    (void)fs::RemoveFile(path);
+    RemoveLeftOver(path);
   }
   co_return Result<>();
 }

@@ -44,6 +44,7 @@ Awaitable<Result<std::vector<DirEntry>>> ListDir(Connection& connection, CallCon
     }
   }
   std::vector<DirEntry> entries;
+  entries.reserve(children.size());
   for (auto& [name, entry] : children) entries.push_back(std::move(entry));
   co_return entries;
 }

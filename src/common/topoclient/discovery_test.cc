@@ -5,8 +5,8 @@
 #include "clustermetadata.pb.h"
 #include "common/topoclient/cells.h"
 #include "common/topoclient/components.h"
+#include "common/topoclient/memorytopo/testing.h"
 #include "common/topoclient/pooler_cache.h"
-#include "common/topoclient/testing.h"
 #include "tools/clock/virtual_clock.h"
 
 namespace multigres::topo {

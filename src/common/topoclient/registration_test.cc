@@ -4,7 +4,7 @@
 
 #include "clustermetadata.pb.h"
 #include "common/topoclient/cells.h"
-#include "common/topoclient/testing.h"
+#include "common/topoclient/memorytopo/testing.h"
 
 namespace multigres::topo {
 namespace {

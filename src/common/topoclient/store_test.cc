@@ -6,9 +6,9 @@
 #include "common/topoclient/backup_lease.h"
 #include "common/topoclient/cells.h"
 #include "common/topoclient/components.h"
+#include "common/topoclient/memorytopo/testing.h"
 #include "common/topoclient/names.h"
 #include "common/topoclient/shards.h"
-#include "common/topoclient/testing.h"
 #include "tools/clock/virtual_clock.h"
 
 namespace multigres::topo {
