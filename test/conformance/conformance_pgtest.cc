@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <thread>
 
 #include "test/conformance/client.h"
 #include "test/conformance/stack.h"
@@ -283,7 +284,9 @@ TEST(Conformance, SetConfig) {
       {"select set_config('work_mem', '4MB', false)", "show work_mem", "select set_config('work_mem', '5MB', true)",
        "show work_mem", "select pg_catalog.set_config('search_path', '', false)", "show search_path",
        "select set_config('search_path', 'c', 'f')", "begin", "select set_config('work_mem', '6MB', false)", "rollback",
-       "show work_mem", "select set_config('work_mem', null, false)", "show work_mem"});
+       "show work_mem", "select set_config('work_mem', null, false)", "show work_mem",
+       "select set_config(name, '7MB', false) from pg_settings where name = 'work_mem'", "show work_mem",
+       "select set_config(name, 'x', false) from pg_settings where name = 'nosuch'"});
 }
 
 TEST(Conformance, TemporaryTables) {
@@ -398,6 +401,79 @@ TEST(Conformance, Pipelines) {
         client.Query("select count(*) from t"),
         client.Pipeline({"vacuum"})};
   });
+}
+
+// Runs the statement and cancels it while it runs.
+std::string QueryCancelled(Client& client, const std::string& sql, Client& observer) {
+  std::string mark = fmt::format("/* {} */", fmt::ptr(&client));
+  PGcancel* cancel = PQgetCancel(client.connection());
+  std::thread canceller([&] {
+    std::string running = fmt::format(
+        "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'PgSleep' and query like '%{}%'",
+        mark);
+    while (observer.Query(running).find("\n0 ") != std::string::npos) std::this_thread::yield();
+    char error[256];
+    PQcancel(cancel, error, sizeof(error));
+  });
+  std::string seen = client.Query(std::string(sql).insert(sql.find("pg_sleep"), mark));
+  canceller.join();
+  PQfreeCancel(cancel);
+  return seen;
+}
+
+TEST(Conformance, Cancels) {
+  Client observer(TheStack().direct());
+  ExpectSame([&](Client& client) {
+    return std::vector<std::string>{QueryCancelled(client, "select pg_sleep(60)", observer),
+                                    client.Query("select 1"),
+                                    client.Query("begin"),
+                                    client.Query("savepoint s"),
+                                    QueryCancelled(client, "select pg_sleep(60)", observer),
+                                    client.Query("select 1"),
+                                    client.Query("rollback to s"),
+                                    client.Query("select 2"),
+                                    client.Query("commit"),
+                                    QueryCancelled(client, "select 1; select pg_sleep(60); select 2", observer),
+                                    client.Query("select 3")};
+  });
+}
+
+TEST(Conformance, AKilledBackendEndsAtMostItsOwnSession) {
+  Client observer(TheStack().direct());
+  Client bystander(TheStack().proxied());
+  bystander.Query("begin; create temp table kept (a int); insert into kept values (1)");
+  Client victim(TheStack().proxied());
+  victim.Query("begin");
+  std::string pid = victim.Query("select pg_backend_pid() as pid");
+  pid = pid.substr(pid.find('\n') + 1);
+  observer.Query(fmt::format("select pg_terminate_backend({})", pid.substr(0, pid.find(' '))));
+  std::string seen = victim.Query("select 1");
+  EXPECT_TRUE(seen.find("57P01") != std::string::npos || seen.find("40001") != std::string::npos) << seen;
+  EXPECT_NE(bystander.Query("select * from kept").find("\n1 "), std::string::npos);
+  EXPECT_NE(bystander.Query("commit").find("idle"), std::string::npos);
+  Client next(TheStack().proxied());
+  EXPECT_NE(next.Query("select 7").find("\n7 "), std::string::npos);
+}
+
+TEST(Conformance, SessionsDoNotLeakIntoEachOther) {
+  {
+    Client first(TheStack().proxied());
+    first.Query("set work_mem = '3MB'");
+    first.Query("set time zone 'Asia/Tokyo'");
+    first.Query("begin; set local datestyle = 'german'");
+    first.Query("select pg_advisory_lock(4711)");
+    first.Query("create temp table leak (a int)");
+    first.Query("prepare leak as select 1");
+  }
+  for (int i = 0; i < 12; i++) {
+    Client next(TheStack().proxied());
+    EXPECT_NE(next.Query("show work_mem").find("\n4MB "), std::string::npos);
+    EXPECT_EQ(next.Query("show timezone").find("Tokyo"), std::string::npos);
+    EXPECT_EQ(next.Query("show datestyle").find("erman"), std::string::npos);
+    EXPECT_NE(next.Query("select to_regclass('pg_temp.leak') is null").find("\nt "), std::string::npos);
+    EXPECT_NE(next.Query("select pg_try_advisory_lock(4711)").find("\nt "), std::string::npos);
+    EXPECT_NE(next.Query("execute leak").find("26000"), std::string::npos);
+  }
 }
 
 TEST(Conformance, LargeResults) {

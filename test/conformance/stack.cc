@@ -48,7 +48,12 @@ struct Stack::Parts {
         data_path({&reactors[0]}, DataPathConfigFor(*server), Logger()),
         pooler_service({.id = PoolerId()}, data_path, board, Logger()),
         rpc_server(rpc::Server::Create({&reactors[0]})),
-        front_end(reactors[0], FrontEndOptions(), registry, [](gateway::listener::CancelRequest) {}, Logger()) {
+        front_end(
+            reactors[0], FrontEndOptions(), registry,
+            [this](gateway::listener::CancelRequest request) {
+              registry.Cancel(request.process_id, request.secret_key);
+            },
+            Logger()) {
     folder = test::PostgresServer::MakeTempDir("gateway").value();
   }
 

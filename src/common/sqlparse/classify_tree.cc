@@ -56,6 +56,29 @@ Literal LiteralOf(TreeNode node) {
   return {};
 }
 
+// A column of that name, qualified or not.
+bool IsColumn(TreeNode node, std::string_view name) {
+  if (!node.Is(t::Type::ColumnRef)) return false;
+  auto fields = node.Children(t::ColumnRef_::k_fields);
+  return !fields.empty() && fields.back().Text(t::String_::k_sval) == name;
+}
+
+// The setting of SELECT ... FROM pg_settings WHERE name = 'setting', as pg_dump asks for one that may not exist.
+std::optional<std::string> FilteredSettingName(TreeNode select) {
+  auto from = select.Children(t::SelectStmt_::k_from_clause);
+  if (from.size() != 1 || !from[0].Is(t::Type::RangeVar)) return std::nullopt;
+  if (from[0].Text(t::RangeVar_::k_relname) != "pg_settings") return std::nullopt;
+  TreeNode where = select.Child(t::SelectStmt_::k_where_clause);
+  if (!where.Is(t::Type::A_Expr)) return std::nullopt;
+  auto operators = where.Children(t::A_Expr_::k_name);
+  bool equality = operators.size() == 1 && operators[0].Text(t::String_::k_sval) == "=";
+  Literal name = LiteralOf(where.Child(t::A_Expr_::k_rexpr));
+  if (!equality || !IsColumn(where.Child(t::A_Expr_::k_lexpr), "name") || name.form != Literal::Form::kText) {
+    return std::nullopt;
+  }
+  return FoldSettingName(name.text);
+}
+
 class TreeClassifier {
  public:
   TreeClassifier(std::string_view source, std::size_t origin, bool standard_strings, Statement& out)
@@ -310,6 +333,7 @@ class TreeClassifier {
     bool plain = select.Number(t::SelectStmt_::k_op) <= t::SetOperation::kSETOP_NONE &&
                  !select.Child(t::SelectStmt_::k_into_clause) && !select.Child(t::SelectStmt_::k_with_clause);
     if (!plain) return;
+    pg_settings_name_ = FilteredSettingName(select);
     for (TreeNode target : select.Children(t::SelectStmt_::k_target_list)) {
       TreeNode value = target.Child(t::ResTarget_::k_val);
       if (value.Is(t::Type::FuncCall)) top_level_calls_.push_back(value.Number(t::FuncCall_::k_location));
@@ -452,6 +476,8 @@ class TreeClassifier {
       out_.hazards.push_back({HazardKind::kSetConfigPlace, ""});
       return;
     }
+    bool from_pg_settings = top_level && pg_settings_name_ && IsColumn(arguments[0], "name");
+    if (from_pg_settings) name = {Literal::Form::kText, *pg_settings_name_, 0};
     if (name.form != Literal::Form::kText) return reject(name, "name");
     bool known_value = value.form == Literal::Form::kText || value.form == Literal::Form::kNull;
     std::string setting = FoldSettingName(name.text);
@@ -468,6 +494,7 @@ class TreeClassifier {
     if (!known_value) return reject(value, "value");
     SetConfigCall record;
     record.name = std::move(setting);
+    record.from_pg_settings = from_pg_settings;
     if (value.form == Literal::Form::kText) record.value = std::move(value.text);
     record.flag_begin = origin_ + static_cast<std::size_t>(std::max<std::int64_t>(flag.location, 0));
     record.flag_end = TokenEndAt({source_, standard_strings_}, record.flag_begin);
@@ -483,6 +510,7 @@ class TreeClassifier {
   bool effects_count_ = false;  // the functions that it calls are called now
   bool explain_ = false;
   std::vector<std::int64_t> top_level_calls_;
+  std::optional<std::string> pg_settings_name_;
 };
 
 }  // namespace

@@ -192,6 +192,17 @@ TEST(Parser, TakesSetConfigApartAtTheTopOfASelect) {
   EXPECT_TRUE(HasHazard(One("select set_config('statement_timeout', '1', false)"), HazardKind::kGatewayVariable));
 }
 
+TEST(Parser, TakesSetConfigOfASettingThatMayNotExist) {
+  Statement statement =
+      One("SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_x'");
+  ASSERT_EQ(statement.set_config.size(), 1U);
+  EXPECT_EQ(statement.set_config[0].name, "restrict_x");
+  EXPECT_TRUE(statement.set_config[0].from_pg_settings);
+  EXPECT_TRUE(HasHazard(One("SELECT set_config(name, 'x', false) FROM pg_settings"), HazardKind::kSetConfigArgument));
+  EXPECT_TRUE(HasHazard(One("SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'synchronous_commit'"),
+                        HazardKind::kSynchronousCommit));
+}
+
 TEST(Parser, FindsTheBodyAndTheTypesOfPrepare) {
   std::string sql = "select 1; PREPARE \"P\" (int, numeric(10, 2), text[]) AS SELECT $1, $3";
   ParsedQuery query = Parse(sql);

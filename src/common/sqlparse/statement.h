@@ -94,6 +94,8 @@ struct Assignment {
 struct SetConfigCall {
   std::string name;                  // folded
   std::optional<std::string> value;  // nullopt = NULL: reset
+  // Its name is a row's: pg_settings filtered by this name. Without a row it does nothing.
+  bool from_pg_settings = false;
   // Where the third argument stands in the source text, and what makes it true there.
   std::size_t flag_begin = 0;
   std::size_t flag_end = 0;

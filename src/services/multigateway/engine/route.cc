@@ -107,6 +107,7 @@ Awaitable<Result<>> SetConfigSelect::Execute(PlanContext& context) const {
   }
   if (!ran) co_return ran;
   for (const sqlparse::SetConfigCall& call : calls_) {
+    if (call.from_pg_settings && forwarder.tag() == "SELECT 0") continue;
     if (call.value) {
       session.settings().Set(call.name, *call.value);
       if (!session.pinned()) session.reported().Observe(call.name, *call.value);
