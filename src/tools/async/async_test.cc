@@ -60,6 +60,23 @@ TEST(TaskGroup, CancelUnwindsAWaitingTask) {
   EXPECT_TRUE(unwound);
 }
 
+TEST(TaskGroup, ATaskThatEndsAtOnceInACancelledGroupIsGone) {
+  Reactor reactor;
+  int ran = 0;
+  RunOnReactor(reactor, [](Reactor& reactor, int& ran) -> Awaitable<void> {
+    TaskGroup tasks(reactor.executor());
+    tasks.Cancel();
+    auto task = [](int& ran) -> Awaitable<void> {
+      ++ran;
+      co_return;
+    };
+    for (int i = 0; i < 3; ++i) tasks.Spawn("short", task(ran));
+    co_await tasks.CancelAndJoin();
+    EXPECT_EQ(tasks.size(), 0u);
+  }(reactor, ran));
+  EXPECT_EQ(ran, 3);
+}
+
 TEST(TaskGroup, ATaskCleansUpAsynchronouslyAfterItsCancellation) {
   Reactor reactor;
   bool cleaned = false;

@@ -26,9 +26,13 @@ TaskGroup::~TaskGroup() {
 void TaskGroup::Spawn(std::string_view name, Awaitable<void> task) {
   auto it = tasks_.emplace(tasks_.end());
   it->name = name;
+  bool ended = false;
+  it->ended_while_starting = &ended;
   asio::co_spawn(executor_, std::move(task),
                  asio::bind_cancellation_slot(it->signal.slot(),
                                               [this, it](std::exception_ptr error) { Ended(it, std::move(error)); }));
+  if (ended) return;
+  it->ended_while_starting = nullptr;
   if (cancelled_) it->signal.emit(asio::cancellation_type::terminal);
 }
 
@@ -43,6 +47,7 @@ void TaskGroup::Ended(Tasks::iterator task, std::exception_ptr error) {
     }
     CHECK(false, text);
   }
+  if (task->ended_while_starting != nullptr) *task->ended_while_starting = true;
   tasks_.erase(task);
   if (tasks_.empty()) idle_.Pulse();
 }

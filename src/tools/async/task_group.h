@@ -24,7 +24,8 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Starts in this turn, not inline. After Cancel() a new task is cancelled at its first co_await.
+  // Called on the group's reactor it runs the task at once, up to its first wait. After Cancel() a new task is cancelled
+  // at that first wait.
   void Spawn(std::string_view name, Awaitable<void> task);
   void Cancel();
   Awaitable<void> Join();
@@ -37,6 +38,7 @@ class TaskGroup {
   struct Task {
     std::string name;
     asio::cancellation_signal signal;
+    bool* ended_while_starting = nullptr;
   };
   using Tasks = std::list<Task>;
   void Ended(Tasks::iterator task, std::exception_ptr error);
