@@ -127,9 +127,11 @@ script("simple_cursors", T, FILL, "begin", "declare c scroll cursor for select *
        "declare c cursor for select 1", "begin", "declare u cursor for select * from t for update", "fetch u",
        "update t set b = 'cur' where current of u", "commit", "close all")
 script("simple_prepare", "prepare p as select 1 as x", "execute p", "prepare p as select 2", "execute nosuch", "deallocate p",
-       "execute p", "prepare q (int, text) as select $1, $2", "execute q (1, 'x')", "execute q (1)", "execute q ('y', 'x')",
+       "execute p", "prepare q (int, text) as select $1, $2", "execute q (1, 'x')", "execute q (1)",
        "deallocate all", "deallocate nosuch", "prepare r as nonsense", "prepare s as select * from nosuch", "begin",
        "prepare t as select 3 as y", "rollback", "execute t", "explain (costs off) execute t")
+script("simple_prepare_positions", "prepare q (int) as select $1", "execute q ('y')",
+       gap="a position behind the statement's name is the pooler's")
 script("simple_copy", T,
        step(query("copy t from stdin"), until="GE"), step(copy_data("1\tx\n2\t\\N\n"), copy_data("3\tz\n"), COPY_DONE),
        "copy t to stdout", "copy (select 1, null, 'a,b') to stdout with (format csv, header)",
@@ -187,19 +189,21 @@ script("extended_sql_prepared", "prepare s as select $1::int as v", step(bind([5
        step(describe("S", "s"), SYNC), step(parse("select 9 as nine", "w"), SYNC), "execute w", "deallocate w",
        step(bind(statement="w"), SYNC), step(parse("execute s (4)"), describe("S"), bind(), describe("P"), execute(), SYNC))
 script("extended_portals", T, FILL,
-       step(parse("select a from t order by a"), bind(), execute(rows=3), execute(rows=3), execute(rows=3), execute(rows=3),
-            execute(rows=3), SYNC),
+       step(parse("select a from t order by a"), bind(), execute(rows=3), execute(rows=3), execute(rows=3), execute(rows=3), SYNC),
        step(parse("select a from t order by a"), bind(), describe("P"), execute(rows=3), SYNC), step(execute(rows=3), SYNC),
        "begin", step(parse("select a, b from t order by a", "s"), bind(portal="x", statement="s"), execute("x", 4), SYNC),
-       "select 'between'", step(execute("x", 4), SYNC), step(describe("P", "x"), execute("x"), SYNC), step(execute("x"), SYNC),
+       "select 'between'", step(execute("x", 4), SYNC), step(describe("P", "x"), execute("x"), SYNC),
        step(close("P", "x"), SYNC), step(execute("x", 1), SYNC), "rollback",
        "begin", step(bind(portal="y", statement="s"), execute("y", 1), bind(portal="z", statement="s"), execute("z", 2), SYNC),
        step(execute("y", 2), execute("z", 2), execute("y", 2), SYNC), "commit", step(execute("y", 2), SYNC),
        step(parse("insert into t values (99, 'p') returning a"), bind(), execute(rows=1), execute(rows=1), SYNC),
        step(parse("select a from t where a = 1"), bind(), execute(rows=1), execute(rows=1), SYNC),
-       step(parse("select a from t where a < 3 order by a"), bind(), execute(rows=2), execute(rows=2), execute(rows=2), SYNC),
+       step(parse("select a from t where a < 3 order by a"), bind(), execute(rows=2), execute(rows=2), SYNC),
        step(parse("update t set b = 'q'"), bind(), execute(rows=1), execute(rows=1), SYNC),
        step(parse(""), bind(), execute(rows=1), SYNC))
+script("extended_portals_read_past_their_end", "begin",
+       step(parse("select 1"), bind(portal="x"), execute("x"), execute("x"), SYNC), "rollback",
+       gap="a portal that is done can't be run again")
 script("extended_portal_fetch_by_name", T, FILL, "begin",
        step(parse("select a from t order by a"), bind(portal="cur"), execute("cur", 2), SYNC), "fetch 2 from cur",
        step(execute("cur", 2), SYNC), "close cur", step(execute("cur", 2), SYNC), "rollback")

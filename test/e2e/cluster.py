@@ -114,6 +114,23 @@ class Cluster:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
             return response.status, response.read().decode()
 
+    def services(self):
+        """What each service's state file says: service, id, pid, restarts, metadata, ..."""
+        found = [json.loads(path.read_text()) for path in sorted((self.root / "state").rglob("*_*.json"))]
+        return [state for state in found if "service" in state]
+
+    def restarts(self):
+        """Services that died and were started again, with how often."""
+        return {f"{s['service']} {s['id']}": s["restarts"] for s in self.services() if s.get("restarts", 0) > 0}
+
+    def broken_invariants(self):
+        """Lines of our services' logs that tell of a crash."""
+        marks = re.compile(r"CHECK failed|check failed|Assertion|terminate called|AddressSanitizer|runtime error:|SIGSEGV|SIGABRT|\[BUG\]")
+        lines = []
+        for path in sorted((self.root / "logs").rglob("*.log")):
+            lines += [f"{path.name}: {line}" for line in path.read_text(errors="replace").splitlines() if marks.search(line)]
+        return lines
+
     def logs(self, lines=15):
         """The ends of all logs, for the report of a failure."""
         parts = []

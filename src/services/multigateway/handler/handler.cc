@@ -56,6 +56,11 @@ Awaitable<Handler::Next> Handler::HandleMessage(pgwire::Frame frame) {
     case pgwire::kTerminate:
       co_return Next::kClose;
     case pgwire::kSync:
+      if (!frame.body.empty()) {
+        session_.transaction().Fail();
+        const Error malformed(Code::kInvalidArgument, "08P01", "invalid Sync message");
+        if (Report(malformed) == Next::kClose) co_return Next::kClose;
+      }
       co_return co_await HandleSync();
     case pgwire::kQuery:
       co_return discarding_ ? Next::kGoOn : co_await HandleQuery(frame);
@@ -82,6 +87,9 @@ Awaitable<Handler::Next> Handler::HandleMessage(pgwire::Frame frame) {
     case pgwire::kClose:
       co_return co_await HandleClose(frame);
     case pgwire::kFlush:
+      if (!frame.body.empty()) {
+        co_return ReportAndDiscard(Error(Code::kInvalidArgument, "08P01", "invalid Flush message"));
+      }
       client_.Flush();
       co_return Next::kGoOn;
     default:
@@ -118,13 +126,19 @@ void Handler::Abort() {
 
 Awaitable<Handler::Next> Handler::HandleQuery(pgwire::Frame frame) {
   auto sql = pgwire::ReadQuery(frame.body);
-  if (!sql) co_return Fatal("08P01", sql.error().message());
+  if (!sql) {
+    session_.transaction().Fail();
+    if (Report(sql.error()) == Next::kClose) co_return Next::kClose;
+    co_return co_await HandleSync();
+  }
   // The buffer that the text is in moves when a COPY reads on from it.
   const std::string text(*sql);
   auto result = co_await executor_.StreamExecute(session_, text, BeginCycle(), sink_);
   EndCycle();
   if (!result && Report(result.error()) == Next::kClose) co_return Next::kClose;
   if (client_.broken()) co_return Next::kClose;
+  // What came before it without a Sync ends with it.
+  if (session_.transaction().implicit()) co_return co_await HandleSync();
   Ready();
   co_return Next::kGoOn;
 }
@@ -246,12 +260,12 @@ Awaitable<Handler::Next> Handler::HandleSync() {
 
 Awaitable<Handler::Next> Handler::HandleFunctionCall(pgwire::Frame frame) {
   auto message = pgwire::ReadFunctionCall(frame.body);
-  if (!message) co_return Fatal("08P01", message.error().message());
-  const Error refused(Code::kUnimplemented, "0A000", "fast-path function call protocol is not supported");
+  const Error refused = message
+                            ? Error(Code::kUnimplemented, "0A000", "fast-path function call protocol is not supported")
+                            : std::move(message.error());
   session_.transaction().Fail();
   if (Report(refused) == Next::kClose) co_return Next::kClose;
-  Ready();
-  co_return Next::kGoOn;
+  co_return co_await HandleSync();
 }
 
 Handler::Next Handler::Report(const Error& error) {

@@ -52,6 +52,7 @@ std::string CanonicalEncoding(std::string_view value) {
 std::string CanonicalDateStyle(std::string_view value, std::string_view server_value) {
   const auto comma = server_value.find(", ");
   std::string style(server_value.substr(0, comma));
+  bool order_given = false;
   std::string order(comma == std::string_view::npos ? "MDY" : server_value.substr(comma + 2));
   std::string word;
   const std::string text = Lower(value) + ",";
@@ -64,9 +65,16 @@ std::string CanonicalDateStyle(std::string_view value, std::string_view server_v
     if (word == "sql") style = "SQL";
     if (word.starts_with("postgres")) style = "Postgres";
     if (word == "german") style = "German";
-    if (word == "ymd") order = "YMD";
-    if (word == "mdy" || word == "us" || word == "noneuro" || word == "noneuropean") order = "MDY";
-    if (word == "dmy" || word.starts_with("euro")) order = "DMY";
+    // German dates have their own order, unless another is asked for.
+    if (word == "german" && !order_given) order = "DMY";
+    std::string_view asked;
+    if (word == "ymd") asked = "YMD";
+    if (word == "mdy" || word == "us" || word.starts_with("noneuro")) asked = "MDY";
+    if (word == "dmy" || word.starts_with("euro")) asked = "DMY";
+    if (!asked.empty()) {
+      order = asked;
+      order_given = true;
+    }
     word.clear();
   }
   return style + ", " + order;

@@ -55,14 +55,15 @@ Awaitable<Result<std::optional<pgwire::Frame>>> ClientConnection::ReadFrame() {
   Consume();
   while (true) {
     auto header = pgwire::PeekHeader(in_.view());
-    if (!header) co_return std::unexpected(std::move(header.error()));
+    // With an impossible length there is no next message: as good as gone.
+    if (!header) co_return std::nullopt;
     if (*header) {
       const auto most = pgwire::MaxFrontendBody((*header)->type);
       if (!most) {
         co_return Fail(Code::kInvalidArgument, "08P01",
                        fmt::format("invalid frontend message type {}", static_cast<unsigned char>((*header)->type)));
       }
-      if ((*header)->body_size > *most) co_return Fail(Code::kInvalidArgument, "08P01", "invalid message length");
+      if ((*header)->body_size > *most) co_return std::nullopt;
       if (in_.size() >= (*header)->frame_size()) {
         consumed_ = (*header)->frame_size();
         co_return pgwire::Frame{(*header)->type, in_.view().substr(pgwire::kFrameHeaderSize, (*header)->body_size)};

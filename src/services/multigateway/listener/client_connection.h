@@ -20,9 +20,9 @@ class ClientConnection final : private TurnEndHook {
   ClientConnection(Reactor& reactor, std::unique_ptr<ByteStream> stream);
   ~ClientConnection();
 
-  // The next whole message; nothing once the client is gone. The view is good until the next call.
-  // 08P01 if the stream can't be a message stream (close then); a body longer than PostgreSQL takes is refused as soon
-  // as its header is there.
+  // The next whole message; nothing once the client is gone, or has announced a length that PostgreSQL doesn't take
+  // (known as soon as the header is there; such a client is hung up on without a word). The view is good until the next
+  // call. 08P01 for a type that no message has (close then).
   Awaitable<Result<std::optional<pgwire::Frame>>> ReadFrame();
   // From now on every read gives nothing at the deadline, and timed_out() is true then. Output still goes.
   void SetReadDeadline(Deadline deadline) { read_deadline_ = deadline; }

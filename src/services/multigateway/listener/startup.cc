@@ -13,6 +13,9 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 constexpr std::string_view kNoAlpn =
     "received direct SSL connection request without ALPN protocol negotiation extension";
 
+// Of a CancelRequest, in place of a protocol version: 80877102.
+constexpr std::string_view kCancelCode = "\x04\xD2\x16\x2E";
+
 // What has been asked for on this connection so far.
 struct Progress {
   bool ssl_answered = false;
@@ -164,7 +167,11 @@ Awaitable<Result<std::optional<StartupOutcome>>> TakePacket(ClientConnection& cl
   if (!bytes) co_return std::unexpected(std::move(bytes.error()));
   if (!*bytes) co_return StartupOutcome(NoSession{});
   auto packet = pgwire::ReadStartupPacket(**bytes);
-  if (!packet) co_return std::unexpected(std::move(packet.error()));
+  if (!packet) {
+    // Who cancels is never answered, whatever is wrong.
+    if ((*bytes)->starts_with(kCancelCode)) co_return StartupOutcome(NoSession{});
+    co_return std::unexpected(std::move(packet.error()));
+  }
   switch (packet->kind) {
     case pgwire::StartupKind::kSslRequest: {
       if (std::exchange(progress.ssl_answered, true)) {

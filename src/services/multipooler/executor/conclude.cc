@@ -29,6 +29,7 @@ bool IsRollback(const ConcludeTransactionRequest& request) {
 void UnpinPortals(Reservation& reservation, const ConcludeTransactionRequest& request) {
   if (request.release_all_portals()) reservation.pinned_portals.clear();
   for (const auto& name : request.release_portal_names()) reservation.pinned_portals.erase(name);
+  reservation.open_portals.clear();
 }
 
 // The settings that the connection wears after the transaction: which map counts depends on how it really ended.

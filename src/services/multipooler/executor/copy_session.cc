@@ -23,6 +23,20 @@ Error Interrupted(CallScope scope, Error error) {
   return cancelled ? mterrors::CanceledByUser() : mterrors::StatementTimeout();
 }
 
+// Makes the server fail a COPY FROM, as the client wants: what the server says to that, usually 57014.
+Awaitable<Error> ErrorOfFailing(pgclient::Connection& connection, std::string reason, pgclient::Bounds bounds) {
+  connection.SendCopyFail(reason);
+  std::optional<Error> failure;
+  while (true) {
+    auto message = co_await connection.NextReply(bounds);
+    if (!message) co_return std::move(message.error());
+    if (message->type == pgwire::kErrorResponse && !failure) failure = pgclient::ErrorOf(*message);
+    if (message->type == pgwire::kReadyForQuery && connection.pipeline().empty()) break;
+  }
+  if (failure) co_return std::move(*failure);
+  co_return Error(Code::kAborted, std::string(mterrors::kQueryCanceled), "COPY from stdin failed: " + reason);
+}
+
 // Ends a COPY FROM whose client is gone, then gives the connection up.
 Awaitable<void> Abandon(std::shared_ptr<Reservation> reservation, ReservationTable& table, Clock& clock) {
   (void)co_await pgclient::FailCopyIn(*reservation->lease->connection, "client connection lost",
@@ -114,13 +128,7 @@ Awaitable<Result<>> CopySession::Send(const CopyBidiExecuteRequest& message) {
 
 Awaitable<Result<>> CopySession::Finish(bool failed, std::string reason) {
   if (failed) {
-    const std::string text = "COPY from stdin failed: " + reason;
-    auto ended = co_await pgclient::FailCopyIn(connection(), std::move(reason), bounds());
-    if (ended) {
-      co_await EndInError(Error(Code::kAborted, std::string(mterrors::kQueryCanceled), text));
-    } else {
-      co_await EndInError(Interrupted(scope_, std::move(ended.error())));
-    }
+    co_await EndInError(Interrupted(scope_, co_await ErrorOfFailing(connection(), reason, bounds())));
     co_return Result<>{};
   }
   auto tag = co_await pgclient::FinishCopyIn(connection(), bounds());

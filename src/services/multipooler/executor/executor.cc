@@ -59,6 +59,7 @@ void DeriveReasons(Reservation& reservation) {
   };
   set(reason::kTransaction, InTransaction(reservation));
   set(reason::kPortal, !reservation.pinned_portals.empty());
+  if (!InTransaction(reservation)) reservation.open_portals.clear();
   reservation.ever |= reservation.reasons;
 }
 
@@ -141,6 +142,13 @@ Awaitable<Result<std::shared_ptr<Reservation>>> Executor::Claim(const ::query::E
   if (const auto id = options.reserved_connection_id(); id != 0) {
     auto reservation = reservations_.Find(options.user(), id);
     if (reservation == nullptr) co_return std::unexpected(mterrors::ReservedConnectionTerminated(id));
+    // A session whose statement was cancelled goes on before that statement has quite ended here.
+    const Deadline patience = scope.deadline.Earlier(pools_.reactor().clock().After(kCleanUpTime));
+    while (reservation->busy && co_await reservation->freed.WaitUntil(pools_.reactor().clock(), patience)) {
+    }
+    if (reservation->killed || !reservation->lease) {
+      co_return std::unexpected(mterrors::ReservedConnectionTerminated(id));
+    }
     if (reservation->busy) {
       co_return Fail(Code::kFailedPrecondition, fmt::format("[BUG] reserved connection {} is in use", id));
     }
@@ -219,6 +227,7 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
     pump_options.skip_completions = 1;
   }
   statement.parses_before = begin ? 1 : 0;
+  statement.portal_is_open = reservation->open_portals.contains(statement.portal_name);
   statement.Send(*reservation->lease, begin);
   auto pumped = co_await PumpResults(connection, scope, sink, pump_options);
   statement.Finished(*reservation->lease, pumped);
@@ -246,6 +255,7 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
   } else if (pumped.result) {
     reservation->pinned_portals.erase(statement.portal_name);
   }
+  if (!statement.portal_name.empty()) reservation->open_portals.insert(statement.portal_name);
   DeriveReasons(*reservation);
   if (wanted.recheck_advisory_locks()) co_await RecheckAdvisoryLocks(*reservation);
   const bool relabel = (reservation->ever & ~kLeavesNothing) == 0 && !asks_for_transaction && pumped.result;

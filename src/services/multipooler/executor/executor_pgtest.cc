@@ -344,6 +344,58 @@ TEST(Executor, ASuspendedPortalResumesWhereItStopped) {
   });
 }
 
+TEST(Executor, APortalsNameCanBeBoundAgainInItsTransaction) {
+  WithPooler([](Pooler& pooler) -> Awaitable<void> {
+    Recorder ignored;
+    auto begin = Statement("SELECT 1", 0, reason::kTransaction);
+    auto begun = co_await pooler.executor->StreamExecute(begin, {}, ignored);
+    const std::uint64_t id = IdOf(begun);
+    for (const char* sql : {"SELECT 'first'", "SELECT 'second'"}) {
+      auto request = PortalOf(sql, {});
+      request.mutable_portal()->set_name("again");
+      request.mutable_options()->set_reserved_connection_id(id);
+      multipoolerservice::DescribeRequest describe;
+      *describe.mutable_options() = request.options();
+      *describe.mutable_prepared_statement() = request.prepared_statement();
+      *describe.mutable_portal() = request.portal();
+      EXPECT_TRUE(co_await pooler.executor->Describe(describe, {}));
+      Recorder recorder;
+      auto outcome = co_await pooler.executor->PortalStreamExecute(request, {}, recorder);
+      EXPECT_EQ(StateOf(outcome.result), "ok");
+      EXPECT_EQ(recorder.FirstColumn().size(), 1u);
+    }
+  });
+}
+
+TEST(Executor, ASuspendedPortalCanBeDescribed) {
+  WithPooler([](Pooler& pooler) -> Awaitable<void> {
+    auto request = PortalOf("SELECT g AS number FROM generate_series(1, 5) g", {});
+    request.mutable_portal()->set_name("c2");
+    request.mutable_options()->set_max_rows(2);
+    request.mutable_portal_options()->set_hold_sync(true);
+    Recorder first;
+    auto outcome = co_await pooler.executor->PortalStreamExecute(request, {}, first);
+    request.mutable_options()->set_reserved_connection_id(IdOf(outcome));
+    request.mutable_portal_options()->set_resume(true);
+    request.mutable_portal_options()->set_include_describe(true);
+    Recorder second;
+    outcome = co_await pooler.executor->PortalStreamExecute(request, {}, second);
+    EXPECT_EQ(StateOf(outcome.result), "ok");
+    EXPECT_EQ(second.fields, std::vector<std::string>{"number"});
+    EXPECT_EQ(second.FirstColumn(), (std::vector<std::string>{"3", "4"}));
+  });
+}
+
+TEST(Executor, ColumnsComeBeforeTheNoticeOrErrorOfTheFirstRow) {
+  WithPooler([](Pooler& pooler) -> Awaitable<void> {
+    Recorder recorder;
+    auto request = Statement("SELECT current_setting('no.such') AS setting");
+    auto outcome = co_await pooler.executor->StreamExecute(request, {}, recorder);
+    EXPECT_EQ(StateOf(outcome.result), "42704");
+    EXPECT_EQ(recorder.fields, std::vector<std::string>{"setting"});
+  });
+}
+
 TEST(Executor, AnErrorInAHeldPipelineRollsItAllBack) {
   WithPooler([](Pooler& pooler) -> Awaitable<void> {
     (void)co_await Scalar(pooler, Statement("CREATE TABLE IF NOT EXISTS piped(v int); TRUNCATE piped"));
@@ -405,6 +457,35 @@ TEST(Executor, ACancelEndsTheStatementAndSparesTheConnection) {
     const auto stats = pooler.pools->Stats().front().stats;
     EXPECT_EQ(stats.lent, 0u);
     EXPECT_EQ(stats.idle, stats.open);
+  });
+}
+
+// A statement that comes while another still runs on its reservation.
+Awaitable<void> RunWhileBusy(Pooler& pooler, std::uint64_t id, std::string& state) {
+  while (!pooler.executor->reservations().Find("postgres", id)->busy) co_await SleepFor(pooler.reactor.clock(), 1ms);
+  auto request = Statement("SELECT 2", id);
+  Recorder recorder;
+  auto outcome =
+      co_await pooler.executor->StreamExecute(request, {pooler.reactor.clock().After(10s), nullptr}, recorder);
+  state = StateOf(outcome.result);
+}
+
+TEST(Executor, AStatementWaitsForTheOneBeforeItToBeCancelled) {
+  WithPooler([](Pooler& pooler) -> Awaitable<void> {
+    Recorder ignored;
+    auto begin = Statement("SELECT 1", 0, reason::kTransaction);
+    auto begun = co_await pooler.executor->StreamExecute(begin, {}, ignored);
+    CancelToken token;
+    TaskGroup tasks(pooler.reactor.executor());
+    tasks.Spawn("canceller", CancelWhenRunning(pooler, token, CancelReason::kCancelled));
+    auto sleeping = Statement("SELECT pg_sleep(60)", IdOf(begun));
+    std::string state;
+    tasks.Spawn("next", RunWhileBusy(pooler, IdOf(begun), state));
+    Recorder recorder;
+    auto outcome = co_await pooler.executor->StreamExecute(sleeping, {Deadline(), &token}, recorder);
+    EXPECT_EQ(StateOf(outcome.result), "57014");
+    co_await tasks.Join();
+    EXPECT_EQ(state, "25P02") << "in the transaction that the cancel has failed";
   });
 }
 

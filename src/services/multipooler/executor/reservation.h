@@ -34,9 +34,10 @@ struct Reservation {
   std::uint32_t reasons = 0;
   std::uint32_t ever = 0;  // all reasons that it ever had: what must be cleaned away in the end
   std::set<std::string> pinned_portals;
-  bool pipeline_open = false;  // an implicit transaction is kept open by Flush (hold_sync)
-  bool busy = false;           // an operation runs
-  bool killed = false;         // gone from the table; the operation that runs closes it
+  std::set<std::string> open_portals;  // named ones that were bound in the transaction that runs
+  bool pipeline_open = false;          // an implicit transaction is kept open by Flush (hold_sync)
+  bool busy = false;                   // an operation runs
+  bool killed = false;                 // gone from the table; the operation that runs closes it
   Event freed;
   TimePoint expires;
 };

@@ -115,16 +115,17 @@ class Pump {
         fields_.Clear();
         AddFields(block.bytes, fields_);
         has_result_ = true;
+        fields_given_ = false;
         break;
       case pgwire::kCommandComplete:
         co_await Complete(block.bytes);
         break;
       case pgwire::kErrorResponse:
-        co_await Deliver();
+        co_await DeliverInOrder();
         Fail(block);
         break;
       case pgwire::kNoticeResponse:
-        co_await Deliver();
+        co_await DeliverInOrder();
         co_await DeliverNotice(block);
         break;
       case pgwire::kParameterStatus:
@@ -241,7 +242,14 @@ class Pump {
     pending_.Clear();
   }
 
+  // Before a notice or an error: the columns come first even if there is no row yet.
+  Awaitable<void> DeliverInOrder() {
+    if (has_result_ && !fields_given_) static_cast<void>(result());
+    co_await Deliver();
+  }
+
   Awaitable<void> Give(::query::QueryResultPayload& payload) {
+    if (payload.has_result() && payload.result().has_fields()) fields_given_ = true;
     if (sink_error_) co_return;
     outcome_.delivered = true;
     auto given = co_await sink_.OnPayload(payload);
@@ -256,6 +264,7 @@ class Pump {
   ::query::QueryResult fields_;
   ::query::QueryResultPayload pending_;
   bool has_result_ = false;
+  bool fields_given_ = false;
   bool copy_out_ = false;
   bool cancelling_ = false;
   bool timed_out_ = false;

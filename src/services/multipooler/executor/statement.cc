@@ -10,6 +10,9 @@ namespace multigres::pooler::executor {
 
 namespace {
 
+// A portal that exists only to be described.
+constexpr std::string_view kDescribed = "multigres_described";
+
 std::vector<std::uint16_t> Formats(const google::protobuf::RepeatedField<std::int32_t>& formats) {
   return {formats.begin(), formats.end()};
 }
@@ -33,11 +36,12 @@ std::vector<std::optional<std::string_view>> Parameters(const ::query::Portal& p
 
 }  // namespace
 
-void SendBind(connpool::Backend& backend, const ::query::Portal& portal, std::string_view statement_name) {
+void SendBind(connpool::Backend& backend, const ::query::Portal& portal, std::string_view portal_name,
+              std::string_view statement_name) {
   const auto parameter_formats = Formats(portal.param_formats());
   const auto result_formats = Formats(portal.result_formats());
   const auto parameters = Parameters(portal);
-  backend.connection->SendBind({.portal = portal.name(),
+  backend.connection->SendBind({.portal = portal_name,
                                 .statement = statement_name,
                                 .parameter_formats = parameter_formats,
                                 .result_formats = result_formats},
@@ -90,9 +94,11 @@ void UnnamedParseStatement::Send(connpool::Backend& backend, bool after_begin) {
 void PortalStatement::Send(connpool::Backend& backend, bool after_begin) {
   if (!options_.resume) {
     SendParse(backend);
-    SendBind(backend, portal_, name());
-    if (options_.describe) backend.connection->SendDescribe('P', portal_.name());
+    // One that the client has closed, or read to its end, and bound anew lives on here till its transaction ends.
+    if (portal_is_open) backend.connection->SendClose('P', portal_.name());
+    SendBind(backend, portal_, portal_.name(), name());
   }
+  if (options_.describe) backend.connection->SendDescribe('P', portal_.name());
   backend.connection->SendExecute(portal_.name(), static_cast<std::int32_t>(options_.max_rows));
   if (options_.hold_sync) {
     backend.connection->SendFlush();
@@ -114,8 +120,10 @@ bool PortalStatement::RetryOnSameConnection(connpool::Backend& backend, const Pu
 void DescribeStatement::Send(connpool::Backend& backend, bool after_begin) {
   SendParse(backend);
   if (portal_ != nullptr) {
-    SendBind(backend, *portal_, name());
-    backend.connection->SendDescribe('P', portal_->name());
+    // Not under its own name, which it may have here already or is to be given when it runs.
+    SendBind(backend, *portal_, kDescribed, name());
+    backend.connection->SendDescribe('P', kDescribed);
+    backend.connection->SendClose('P', kDescribed);
   } else {
     backend.connection->SendDescribe('S', name());
   }

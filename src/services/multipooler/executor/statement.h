@@ -24,6 +24,7 @@ struct Executor::Statement {
   bool passthrough = true;
   bool hold_sync = false;         // ends with Flush: the implicit transaction stays open
   std::string portal_name;        // of the portal that it runs
+  bool portal_is_open = false;    // one of that name was bound earlier in the transaction
   std::size_t parses_before = 0;  // Parse messages of others in the pipeline (BEGIN's)
 };
 
@@ -119,7 +120,8 @@ struct Description {
 };
 Awaitable<Description> ReadDescription(pgclient::Connection& connection, queryservice::CallScope scope);
 
-// Queues Bind with the portal's parameters and formats.
-void SendBind(connpool::Backend& backend, const ::query::Portal& portal, std::string_view statement_name);
+// Queues Bind with the portal's parameters and formats, as portal `portal_name`.
+void SendBind(connpool::Backend& backend, const ::query::Portal& portal, std::string_view portal_name,
+              std::string_view statement_name);
 
 }  // namespace multigres::pooler::executor

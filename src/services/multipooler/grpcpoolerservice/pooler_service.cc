@@ -37,6 +37,11 @@ Error Outgoing(Error error, const ::query::ReservedState* state = nullptr) {
   return error.status_details().empty() ? mterrors::ToWire(error, state) : error;
 }
 
+// Nobody reads what this call still answers.
+bool HasEnded(ServerContext& context) {
+  return context.cancel().IsCancelled() || context.deadline().Passed(context.reactor().clock().Now());
+}
+
 RequestKind KindOf(const ::query::ExecuteOptions& options, bool reserves) {
   if (options.reserved_connection_id() != 0) return RequestKind::kExisting;
   return reserves ? RequestKind::kNew : RequestKind::kSingle;
@@ -89,11 +94,9 @@ class WriterSink final : public ResultSink {
 
 }  // namespace
 
-PoolerService::PoolerService(PoolerServiceConfig config, PoolerDataPath& data_path, manager::ServingBoard& board, Logger logger)
-    : config_(std::move(config)),
-      data_path_(data_path),
-      board_(board),
-      logger_(std::move(logger)) {}
+PoolerService::PoolerService(PoolerServiceConfig config, PoolerDataPath& data_path, manager::ServingBoard& board,
+                             Logger logger)
+    : config_(std::move(config)), data_path_(data_path), board_(board), logger_(std::move(logger)) {}
 
 PoolerService::~PoolerService() = default;
 
@@ -103,6 +106,13 @@ Result<> PoolerService::Admit(ServerContext& context, const ::query::Target& tar
   if (!admitted) return admitted;
   if (options.user().empty()) return Fail(Code::kInvalidArgument, "request names no user");
   return {};
+}
+
+// A reservation whose number its session will never learn.
+void PoolerService::KillUnknown(ServerContext& context, const std::string& user, std::uint64_t id) {
+  auto& reservations = data_path_.PathOf(context.reactor()).executor.reservations();
+  const auto reservation = reservations.Find(user, id);
+  if (reservation != nullptr) reservations.Kill(*reservation);
 }
 
 template <class Response, class Request>
@@ -119,8 +129,11 @@ Awaitable<Result<>> PoolerService::Stream(ServerContext& context, const Request&
   if (outcome.reserved_state != nullptr) {
     *outcome.reserved_state->mutable_pooler_id() = config_.id;
     Response last;
+    const std::uint64_t id = outcome.reserved_state->reserved_connection_id();
     last.set_allocated_reserved_state(outcome.reserved_state.release());
-    (void)co_await writer.Write(last);
+    const auto told = co_await writer.Write(last);
+    const bool fresh = request.options().reserved_connection_id() == 0;
+    if (fresh && (!told || HasEnded(context))) KillUnknown(context, request.options().user(), id);
   }
   if (outcome.result) co_return Result<>{};
   if (const auto& diagnostic = outcome.result.error().diagnostic();
@@ -178,7 +191,12 @@ Awaitable<Result<multipoolerservice::ExecuteQueryResponse>> PoolerService::Execu
   sink.set_max_rows(request.max_rows());
   Route route(data_path_, context.reactor(), request.options().reserved_connection_id());
   auto outcome = co_await route.service().StreamExecute(streamed, ScopeOf(context), sink);
-  if (outcome.reserved_state != nullptr) *outcome.reserved_state->mutable_pooler_id() = config_.id;
+  if (outcome.reserved_state != nullptr) {
+    *outcome.reserved_state->mutable_pooler_id() = config_.id;
+    if (request.options().reserved_connection_id() == 0 && HasEnded(context)) {
+      KillUnknown(context, request.options().user(), outcome.reserved_state->reserved_connection_id());
+    }
+  }
   if (!outcome.result) {
     co_return std::unexpected(Outgoing(std::move(outcome.result.error()), outcome.reserved_state.get()));
   }
