@@ -278,10 +278,10 @@ Awaitable<Result<>> Agent::FollowNewer(Deadline deadline) {
   }
   state_.suspected_divergence = true;
   state_.writes_admitted = false;
+  host_.WakeMonitor();
   if (!state_.recorded_primary->rewind_ready()) {
     co_return Fail(Code::kUnavailable, "own WAL may have diverged and the new leader is not ready for a rewind yet");
   }
-  host_.WakeMonitor();
   co_return Result<>();
 }
 

@@ -27,7 +27,10 @@ class AgentHost {
   virtual Awaitable<void> OnConsensusChanged() = 0;
   // The server was restarted or went away.
   virtual Awaitable<void> OnServerRestarted() = 0;
-  // Divergence is suspected and the leader can be rewound against: the monitor shall look soon.
+  // PostgreSQL has just left recovery: a CHECKPOINT in the background, after which it can be rewound against. It must
+  // not wait for the rule: perhaps only a member that has to be rewound can acknowledge that.
+  virtual void CheckpointSoon() = 0;
+  // Divergence is suspected: the monitor shall look soon.
   virtual void WakeMonitor() = 0;
 };
 

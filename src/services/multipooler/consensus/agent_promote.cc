@@ -94,6 +94,12 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   logger_.Info("primary.promotion", {{"outcome", "started"}, {"rule", RuleNumberText(rule.rule_number())}});
   auto done = co_await LeaveRecovery(proposal, deadline);
   if (done) {
+    pb::ReplicationPrimary self;
+    *self.mutable_position() = Proposed(state_.position.position(), rule);
+    *self.mutable_primary() = state_.address;
+    state_.recorded_primary = std::move(self);
+    co_await host_.OnConsensusChanged();
+    host_.CheckpointSoon();
     RuleWrite write;
     write.expected = state_.position.position();
     write.rule = rule;
@@ -112,10 +118,7 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   state_.resigned_term = 0;
   state_.writes_admitted = true;
   state_.admitted_term = rule.rule_number().coordinator_term();
-  pb::ReplicationPrimary self;
-  *self.mutable_position() = state_.position.position();
-  *self.mutable_primary() = state_.address;
-  state_.recorded_primary = std::move(self);
+  *state_.recorded_primary->mutable_position() = state_.position.position();
   (void)promises_.StoreFollowed(rule.rule_number());
   logger_.Info("primary.promotion", {{"outcome", "success"}, {"rule", RuleNumberText(rule.rule_number())}});
   co_await host_.OnConsensusChanged();

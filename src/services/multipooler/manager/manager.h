@@ -76,6 +76,7 @@ class PoolerManager final : private consensus::AgentHost {
   Awaitable<void> DrainForDemotion() override;
   Awaitable<void> OnConsensusChanged() override;
   Awaitable<void> OnServerRestarted() override;
+  void CheckpointSoon() override;
   void WakeMonitor() override { wake_monitor_.Set(); }
 
   Awaitable<void> RefreshLoop();
@@ -91,6 +92,8 @@ class PoolerManager final : private consensus::AgentHost {
   Awaitable<Result<>> StartServer();
   Awaitable<Result<>> BootstrapStep();
   Awaitable<void> SettleFloor();
+  Awaitable<void> Checkpoint();
+  Awaitable<void> LearnRewindReadiness();
   bool ShouldFollow() const;
   bool Streaming() const;
 

@@ -49,8 +49,37 @@ Awaitable<void> PoolerManager::MonitorLoop() {
   }
 }
 
+void PoolerManager::CheckpointSoon() {
+  tasks_.Spawn("checkpoint", Checkpoint());
+}
+
+Awaitable<void> PoolerManager::Checkpoint() {
+  auto done = co_await sessions_.Query("CHECKPOINT", clock().After(minutes(10)));
+  if (!done) {
+    logger_.Warn("no checkpoint after promotion", {{"error", done.error()}});
+    co_return;
+  }
+  if (!state_.recorded_primary || !SameMember(state_.recorded_primary->primary().id(), config_.id)) co_return;
+  state_.recorded_primary->set_rewind_ready(true);
+  co_await PublishState();
+}
+
+// A member that waits to be rewound asks its leader itself: the leader's rule may wait for this member.
+Awaitable<void> PoolerManager::LearnRewindReadiness() {
+  if (!state_.suspected_divergence || !ShouldFollow() || state_.recorded_primary->rewind_ready()) co_return;
+  waiting_ = true;
+  const pb::ID leader_id = state_.recorded_primary->primary().id();
+  auto leader = co_await peers_.StatusOf(leader_id, clock().After(seconds(3)));
+  if (!leader || !ShouldFollow() || !SameMember(state_.recorded_primary->primary().id(), leader_id)) co_return;
+  const pb::ReplicationPrimary& claim = leader->consensus_status().replication_primary();
+  const bool leads = SameMember(claim.primary().id(), leader_id) &&
+                     multigres::consensus::CompareRules(claim.position(), state_.recorded_primary->position()) >= 0;
+  if (leads && claim.rewind_ready()) state_.recorded_primary->set_rewind_ready(true);
+}
+
 Awaitable<void> PoolerManager::MonitorTick() {
   co_await Refresh();
+  co_await LearnRewindReadiness();
   const MonitorView view = co_await Look();
   const MonitorAction action = DecideMonitorAction(view);
   if (action == MonitorAction::kNone) {

@@ -33,9 +33,10 @@ class Orchestration {
  public:
   explicit Orchestration(Members& members) : members_(members), tasks_(members.reactor.executor()) {}
 
-  // The first appointment of a shard, or a failover to the best recruit.
+  // The first appointment of a shard, or a failover to the best recruit, or to `chosen`.
   Awaitable<Result<::consensusdata::CoordinatorProposal>> Appoint(bool first,
-                                                                  std::vector<std::size_t> recruits = {0, 1, 2}) {
+                                                                  std::vector<std::size_t> recruits = {0, 1, 2},
+                                                                  Member* chosen = nullptr) {
     auto candidates = co_await members_.Candidates();
     auto revocation = multigres::consensus::MakeRevocation(candidates, Members::Coordinator(), Now());
     if (!revocation) co_return std::unexpected(std::move(revocation.error()));
@@ -51,6 +52,10 @@ class Orchestration {
     auto proposal = first ? FirstProposal(*revocation, recruited)
                           : multigres::consensus::BuildProposal(*revocation, recruited, Now());
     if (!proposal) co_return proposal;
+    if (chosen != nullptr) {
+      *proposal->mutable_proposal_leader() = chosen->address();
+      *proposal->mutable_proposed_transition()->mutable_proposal()->mutable_leader_id() = chosen->config.id;
+    }
     auto done = co_await Carry(*proposal);
     if (!done) co_return std::unexpected(std::move(done.error()));
     co_return proposal;
@@ -365,6 +370,34 @@ Awaitable<void> AMemberThatLostItsDataCopiesAnewAndNeverInitialises(Members& mem
   EXPECT_TRUE(co_await members.Until(
       [which] { return !Members::StatusOf(*which).consensus_status().has_recruit_blocked_until(); }));
   co_await ExpectRowsEverywhere(members, leader, "1,2,3,4,5");
+}
+
+// Two members: after a restart the one that resigned is the only one who can acknowledge the other's rule, and it must
+// be checked for divergence first.
+TEST(PoolerManager, TheOnlyFollowerIsTheFormerLeaderAndAcknowledgesItsSuccessorsRule) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 2);
+    Orchestration orchestration(members);
+    co_await OneMemberInitialisesAndTheOthersCopy(members);
+    auto first = co_await orchestration.Appoint(true, {0, 1});
+    if (Ok(first)) {
+      Member& former = orchestration.LeaderOf(*first);
+      Ok(co_await Sql(former, "CREATE TABLE t(i int); INSERT INTO t VALUES (1)"));
+      former.sql->DropIdle();
+      Ok(co_await former.manager->agent().ResignLeadership(Deadline()));
+      Member& other = *members.members[former.index == 0 ? 1 : 0];
+      auto second = co_await orchestration.Appoint(false, {0, 1}, &other);
+      if (Ok(second)) {
+        Member& next = orchestration.LeaderOf(*second);
+        EXPECT_NE(&next, &former);
+        EXPECT_TRUE(co_await Serves(members, next, RoutingRole::kPrimary));
+        EXPECT_TRUE(co_await Serves(members, former, RoutingRole::kReplica));
+        Ok(co_await Sql(next, "INSERT INTO t VALUES (2)"));
+        co_await ExpectRowsEverywhere(members, next, "1,2");
+      }
+    }
+    co_await members.TearDown();
+  });
 }
 
 TEST(PoolerManager, LeadsAShardFromItsBootstrapThroughEveryKindOfHandOver) {
