@@ -14,7 +14,7 @@ handler::SessionConfig ForPort(handler::SessionConfig config, bool target_replic
 }  // namespace
 
 FrontEnd::FrontEnd(Reactor& reactor, Options options, cancel::CancelRegistry& registry,
-                   std::function<void(listener::CancelRequest)> route_cancel, Logger logger)
+                   std::function<Awaitable<void>(listener::CancelRequest)> route_cancel, Logger logger)
     : reactor_(reactor),
       poolers_(reactor, std::move(options.poolers)),
       scatter_conn_(poolers_),

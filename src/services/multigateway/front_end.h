@@ -26,7 +26,7 @@ class FrontEnd {
   };
   // `route_cancel` is called on this reactor.
   FrontEnd(Reactor& reactor, Options options, cancel::CancelRegistry& registry,
-           std::function<void(listener::CancelRequest)> route_cancel, Logger logger);
+           std::function<Awaitable<void>(listener::CancelRequest)> route_cancel, Logger logger);
   ~FrontEnd();
 
   // Accepts clients at `address` from now on. All reactors listen on the same one; the kernel spreads the clients.

@@ -82,11 +82,7 @@ Service::Service(Config config, std::span<Reactor* const> reactors, topo::Store&
   const std::string mock_secret = multigres::auth::RandomBytes(kMockSecretBytes);
   std::vector<poolergateway::PoolerDirectory::Subscriber> subscribers;
   for (Reactor* reactor : reactors) {
-    auto route = [this](listener::CancelRequest request) {
-      store_.reactor().Post([this, request = std::move(request)]() mutable {
-        router_.Route(request.process_id, std::move(request.secret_key), false);
-      });
-    };
+    auto route = [this, reactor](listener::CancelRequest request) { return RouteCancel(*reactor, std::move(request)); };
     front_ends_.push_back(std::make_unique<FrontEnd>(
         *reactor, FrontEndOptions(config_, reactors.size(), pooler_channel, tls, mock_secret), registry_,
         std::move(route), logger));
@@ -98,6 +94,12 @@ Service::Service(Config config, std::span<Reactor* const> reactors, topo::Store&
 }
 
 Service::~Service() = default;
+
+Awaitable<void> Service::RouteCancel(Reactor& reactor, listener::CancelRequest request) {
+  co_await RunOn<void>(reactor, store_.reactor(), [this, request = std::move(request)]() mutable {
+    return router_.Route(request.process_id, std::move(request.secret_key), false);
+  });
+}
 
 Awaitable<Result<>> Service::Start(clustermetadata::MultiGateway record) {
   discovery_->Start();
@@ -152,7 +154,6 @@ Awaitable<void> Service::Stop() {
   }
   co_await discovery_->Stop();
   co_await directory_->Stop();
-  co_await router_.Stop();
 }
 
 Result<> Service::CheckReady() const {
@@ -186,9 +187,9 @@ std::vector<servenv::StatusTable> Service::StatusTables() const {
 }
 
 Awaitable<Result<multigatewayservice::CancelQueryResponse>> Service::CancelQuery(
-    rpc::ServerContext& /*context*/, const multigatewayservice::CancelQueryRequest& request) {
+    rpc::ServerContext& context, const multigatewayservice::CancelQueryRequest& request) {
   // Nobody learns whether the key was right.
-  registry_.Cancel(request.process_id(), request.secret_key());
+  (void)co_await registry_.Cancel(context.reactor(), request.process_id(), request.secret_key());
   co_return multigatewayservice::CancelQueryResponse();
 }
 

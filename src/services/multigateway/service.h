@@ -45,6 +45,8 @@ class Service final : public multigatewayservice::rpc::MultiGatewayService {
   Service(Config config, std::span<Reactor* const> reactors, topo::Store& store, rpc::ChannelOptions pooler_channel,
           std::shared_ptr<TlsContext> tls, Logger logger);
   Awaitable<Result<>> ListenAll();
+  // A CancelRequest of a client of `reactor`.
+  Awaitable<void> RouteCancel(Reactor& reactor, listener::CancelRequest request);
 
   Config config_;
   topo::Store& store_;

@@ -10,6 +10,12 @@ namespace multigres::gateway::cancel {
 
 namespace {
 constexpr std::uint32_t kSessions = std::uint32_t{1} << kSessionBits;
+
+Awaitable<void> Tell(std::function<void()> cancel, std::shared_ptr<bool> alive) {
+  if (*alive) cancel();
+  co_return;
+}
+
 }  // namespace
 
 CancelRegistry::Registration::Registration(Registration&& other) noexcept
@@ -78,14 +84,22 @@ void CancelRegistry::Unregister(std::uint32_t process_id) {
   entries_.erase(it);
 }
 
-bool CancelRegistry::Cancel(std::uint32_t process_id, std::string_view secret_key) {
-  const std::lock_guard lock(mutex_);
-  auto it = entries_.find(process_id);
-  if (it == entries_.end() || !auth::ConstantTimeEqual(it->second.secret_key, secret_key)) return false;
-  it->second.reactor->Post([cancel = it->second.cancel, alive = it->second.alive] {
-    if (*alive) cancel();
+Awaitable<bool> CancelRegistry::Cancel(Reactor& here, std::uint32_t process_id, std::string secret_key) {
+  Reactor* reactor = nullptr;
+  std::function<void()> cancel;
+  std::shared_ptr<bool> alive;
+  {
+    const std::lock_guard lock(mutex_);
+    auto it = entries_.find(process_id);
+    if (it == entries_.end() || !auth::ConstantTimeEqual(it->second.secret_key, secret_key)) co_return false;
+    reactor = it->second.reactor;
+    cancel = it->second.cancel;
+    alive = it->second.alive;
+  }
+  co_await RunOn<void>(here, *reactor, [cancel = std::move(cancel), alive = std::move(alive)]() -> Awaitable<void> {
+    return Tell(cancel, alive);
   });
-  return true;
+  co_return true;
 }
 
 std::size_t CancelRegistry::size() const {

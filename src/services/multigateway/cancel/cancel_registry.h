@@ -58,8 +58,10 @@ class CancelRegistry {
   // `cancel` runs on `reactor` (the caller's) and cancels what the session does at that moment, if anything.
   // `key_bytes`: 4 for protocol 3.0, 32 for 3.2. RESOURCE_EXHAUSTED with 53300 when all numbers are in use.
   Result<Registration> Register(Reactor& reactor, std::size_t key_bytes, std::function<void()> cancel);
-  // False if there is no such session here, or the key is wrong (compared in constant time).
-  bool Cancel(std::uint32_t process_id, std::string_view secret_key);
+  // Returns once the session has been told, so that whoever asked can be let go: a statement that its client sends
+  // after that isn't hit. False if there is no such session here, or the key is wrong (compared in constant time).
+  // `here`: the caller's reactor.
+  Awaitable<bool> Cancel(Reactor& here, std::uint32_t process_id, std::string secret_key);
   std::size_t size() const;
 
  private:

@@ -2,14 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "tools/async/event.h"
+#include "tools/async/task_group.h"
 
 namespace multigres::gateway::cancel {
 namespace {
-
-Awaitable<void> Settle(Reactor& reactor) {
-  co_await SleepFor(reactor.clock(), std::chrono::milliseconds(1));
-}
 
 TEST(CancelRegistry, NumbersCarryThePrefixAndAreNeverNegative) {
   Reactor reactor;
@@ -40,14 +36,13 @@ TEST(CancelRegistry, OnlyTheRightKeyCancels) {
     auto session = registry.Register(reactor, 4, [&] { ++cancelled; });
     std::string wrong = session->secret_key();
     wrong[3] = static_cast<char>(wrong[3] ^ 1);
-    EXPECT_FALSE(registry.Cancel(session->process_id(), wrong));
-    EXPECT_FALSE(registry.Cancel(session->process_id(), session->secret_key().substr(0, 3)));
-    EXPECT_FALSE(registry.Cancel(session->process_id() + 1, session->secret_key()));
-    co_await Settle(reactor);
+    const auto pid = session->process_id();
+    EXPECT_FALSE(co_await registry.Cancel(reactor, pid, wrong));
+    EXPECT_FALSE(co_await registry.Cancel(reactor, pid, session->secret_key().substr(0, 3)));
+    EXPECT_FALSE(co_await registry.Cancel(reactor, pid + 1, session->secret_key()));
     EXPECT_EQ(cancelled, 0);
-    EXPECT_TRUE(registry.Cancel(session->process_id(), session->secret_key()));
-    co_await Settle(reactor);
-    EXPECT_EQ(cancelled, 1);
+    EXPECT_TRUE(co_await registry.Cancel(reactor, pid, session->secret_key()));
+    EXPECT_EQ(cancelled, 1) << "told before the one who asked is let go";
   }(reactor));
 }
 
@@ -58,9 +53,14 @@ TEST(CancelRegistry, ACancelOnItsWayToASessionThatEndsFindsNobody) {
     registry.SetPrefix(5);
     int cancelled = 0;
     auto session = registry.Register(reactor, 4, [&] { ++cancelled; });
-    EXPECT_TRUE(registry.Cancel(session->process_id(), session->secret_key()));
+    TaskGroup tasks(reactor.executor());
+    const auto ask = [](CancelRegistry& registry, Reactor& reactor, std::uint32_t pid,
+                        std::string key) -> Awaitable<void> {
+      EXPECT_TRUE(co_await registry.Cancel(reactor, pid, std::move(key)));
+    };
+    tasks.Spawn("ask", ask(registry, reactor, session->process_id(), session->secret_key()));
     session->Reset();
-    co_await Settle(reactor);
+    co_await tasks.Join();
     EXPECT_EQ(cancelled, 0);
     EXPECT_EQ(registry.size(), 0u);
   }(reactor));

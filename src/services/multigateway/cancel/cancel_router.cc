@@ -14,23 +14,15 @@ constexpr Duration kPatience = std::chrono::seconds(5);
 }  // namespace
 
 CancelRouter::CancelRouter(CancelRegistry& registry, topo::Store& store, rpc::ChannelOptions channel)
-    : registry_(registry),
-      store_(store),
-      channel_(std::move(channel)),
-      stale_(store.clock().Now()),
-      tasks_(store.reactor().executor()) {}
+    : registry_(registry), store_(store), channel_(std::move(channel)), stale_(store.clock().Now()) {}
 
-CancelRouter::~CancelRouter() = default;
-
-void CancelRouter::Route(std::uint32_t process_id, std::string secret_key, bool replica) {
+Awaitable<void> CancelRouter::Route(std::uint32_t process_id, std::string secret_key, bool replica) {
   if (PrefixOf(process_id) == registry_.prefix()) {
-    registry_.Cancel(process_id, secret_key);
-    return;
+    (void)co_await registry_.Cancel(store_.reactor(), process_id, std::move(secret_key));
+    co_return;
   }
-  tasks_.Spawn("cancel request", PassOn(process_id, std::move(secret_key), replica));
+  co_await PassOn(process_id, std::move(secret_key), replica);
 }
-
-Awaitable<void> CancelRouter::Stop() { co_await tasks_.CancelAndJoin(); }
 
 Awaitable<void> CancelRouter::PassOn(std::uint32_t process_id, std::string secret_key, bool replica) {
   const std::string text = co_await AddressOf(PrefixOf(process_id));

@@ -9,7 +9,6 @@
 #include "common/rpc/channel.h"
 #include "common/topoclient/store.h"
 #include "services/multigateway/cancel/cancel_registry.h"
-#include "tools/async/task_group.h"
 
 namespace multigres::gateway::cancel {
 
@@ -18,11 +17,10 @@ namespace multigres::gateway::cancel {
 class CancelRouter {
  public:
   CancelRouter(CancelRegistry& registry, topo::Store& store, rpc::ChannelOptions channel);
-  ~CancelRouter();
 
-  // Own prefix: cancelled here. Another: passed on to its gateway in the background.
-  void Route(std::uint32_t process_id, std::string secret_key, bool replica);
-  Awaitable<void> Stop();
+  // Own prefix: cancelled here. Another: passed on to its gateway. Returns once the session has been told, or nobody
+  // can be; within five seconds.
+  Awaitable<void> Route(std::uint32_t process_id, std::string secret_key, bool replica);
 
  private:
   Awaitable<void> PassOn(std::uint32_t process_id, std::string secret_key, bool replica);
@@ -35,7 +33,6 @@ class CancelRouter {
   rpc::ChannelOptions channel_;
   std::map<std::uint32_t, std::string> addresses_;  // by prefix
   Deadline stale_;
-  TaskGroup tasks_;
 };
 
 }  // namespace multigres::gateway::cancel

@@ -45,7 +45,7 @@ void WriteLogin(ClientConnection& client, const session::ReportedParameters::Map
 
 ClientSessions::ClientSessions(Reactor& reactor, SessionConfig config, auth::CredentialSource& credentials,
                                executor::Executor& executor, cancel::CancelRegistry& registry,
-                               std::function<void(listener::CancelRequest)> route_cancel, Logger logger)
+                               std::function<Awaitable<void>(listener::CancelRequest)> route_cancel, Logger logger)
     : reactor_(reactor),
       config_(std::move(config)),
       credentials_(credentials),
@@ -75,7 +75,8 @@ Awaitable<void> ClientSessions::ServeConnection(ClientConnection& client) {
     co_return;
   }
   if (auto* request = std::get_if<listener::CancelRequest>(&*outcome)) {
-    route_cancel_(std::move(*request));
+    // The end of this connection tells the client that its session has been told.
+    co_await route_cancel_(std::move(*request));
     co_return;
   }
   auto* request = std::get_if<StartupRequest>(&*outcome);

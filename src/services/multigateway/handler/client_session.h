@@ -28,10 +28,11 @@ struct SessionConfig {
 // Shutdown().
 class ClientSessions {
  public:
-  // `route_cancel` takes a CancelRequest to the gateway that owns its process id; it must not wait.
+  // `route_cancel` takes a CancelRequest to the gateway that owns its process id; the client is let go
+  // when it returns.
   ClientSessions(Reactor& reactor, SessionConfig config, auth::CredentialSource& credentials,
                  executor::Executor& executor, cancel::CancelRegistry& registry,
-                 std::function<void(listener::CancelRequest)> route_cancel, Logger logger);
+                 std::function<Awaitable<void>(listener::CancelRequest)> route_cancel, Logger logger);
 
   // Returns when the client is gone and everything of it is given back.
   Awaitable<void> Serve(std::unique_ptr<ByteStream> stream);
@@ -51,7 +52,7 @@ class ClientSessions {
   auth::CredentialSource& credentials_;
   executor::Executor& executor_;
   cancel::CancelRegistry& registry_;
-  std::function<void(listener::CancelRequest)> route_cancel_;
+  std::function<Awaitable<void>(listener::CancelRequest)> route_cancel_;
   Logger logger_;
   bool shutting_down_ = false;
   std::size_t connected_ = 0;
