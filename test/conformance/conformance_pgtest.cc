@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
+#include <random>
 #include <thread>
 
 #include "test/conformance/client.h"
@@ -474,6 +476,59 @@ TEST(Conformance, SessionsDoNotLeakIntoEachOther) {
     EXPECT_NE(next.Query("select pg_try_advisory_lock(4711)").find("\nt "), std::string::npos);
     EXPECT_NE(next.Query("execute leak").find("26000"), std::string::npos);
   }
+}
+
+// One client of the bank: transfers that end in every way there is.
+void Transfer(int seed, int rounds) {
+  std::mt19937 random(static_cast<unsigned>(seed));
+  std::optional<Client> client;
+  for (int round = 0; round < rounds; round++) {
+    if (!client) client.emplace(TheStack().proxied());
+    unsigned from = random() % 10;
+    unsigned to = (from + 1 + random() % 9) % 10;
+    // Always in the same order, so that there is no deadlock.
+    std::string take = fmt::format("update bank set amount = amount - 1 where id = {}", from);
+    std::string give = fmt::format("update bank set amount = amount + 1 where id = {}", to);
+    if (from > to) std::swap(take, give);
+    switch (random() % 6) {
+      case 0:
+        client->Query(take + ";" + give);
+        break;
+      case 1:
+        client->Query("begin");
+        client->Query(take);
+        client->Query(give);
+        client->Query("commit");
+        break;
+      case 2:
+        client->Query("begin");
+        client->Query(take);
+        client->Query("rollback");
+        break;
+      case 3:
+        client->Query(take + "; select 1/0; " + give);
+        break;
+      case 4:
+        client->Query("begin");
+        client->Query(take);
+        client.reset();  // gone without a word
+        break;
+      default:
+        client->Pipeline({take, give});
+    }
+  }
+}
+
+TEST(Conformance, ManyClientsMoveMoneyAndNoneIsLost) {
+  Client owner(TheStack().direct());
+  owner.Query(
+      "drop table if exists bank; create table bank (id int primary key, amount int);"
+      "insert into bank select i, 100 from generate_series(0, 9) i");
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 24; i++) clients.emplace_back(Transfer, i, 30);
+  for (std::thread& client : clients) client.join();
+  EXPECT_NE(owner.Query("select sum(amount) from bank").find("\n1000 "), std::string::npos);
+  owner.Query("drop table bank");
 }
 
 TEST(Conformance, LargeResults) {

@@ -50,11 +50,12 @@ struct Stack::Parts {
         rpc_server(rpc::Server::Create({&reactors[0]})),
         front_end(
             reactors[0], FrontEndOptions(), registry,
-            [this](gateway::listener::CancelRequest request) {
-              registry.Cancel(request.process_id, request.secret_key);
-            },
-            Logger()) {
+            [this](gateway::listener::CancelRequest request) { return Cancel(std::move(request)); }, Logger()) {
     folder = test::PostgresServer::MakeTempDir("gateway").value();
+  }
+
+  Awaitable<void> Cancel(gateway::listener::CancelRequest request) {
+    (void)co_await registry.Cancel(reactors[0], request.process_id, std::move(request.secret_key));
   }
 
   // Runs on the stack's reactor, and waits for its end.

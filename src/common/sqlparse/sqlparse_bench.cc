@@ -12,7 +12,7 @@ constexpr std::string_view kShort = "SELECT abalance FROM pgbench_accounts WHERE
 
 void BM_Shape(benchmark::State& state) {
   std::string key;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     key.clear();
     benchmark::DoNotOptimize(AppendShape(kShort, true, key));
   }
@@ -20,14 +20,14 @@ void BM_Shape(benchmark::State& state) {
 BENCHMARK(BM_Shape);
 
 void BM_Parse(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(Parse(kShort));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(Parse(kShort));
 }
 BENCHMARK(BM_Parse);
 
 void BM_ParseLongInsert(benchmark::State& state) {
   std::string sql = "INSERT INTO t VALUES ";
   for (int i = 0; i < 1000; i++) sql += (i == 0 ? "(" : ", (") + std::to_string(i) + ", 'some text here')";
-  for (auto _ : state) benchmark::DoNotOptimize(Parse(sql));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(Parse(sql));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * sql.size()));
 }
 BENCHMARK(BM_ParseLongInsert);

@@ -15,7 +15,6 @@ namespace multigres::gateway::engine {
 namespace {
 
 using session::Session;
-using session::TransactionStatus;
 namespace reason = session::reason;
 
 // Discards what a statement of the gateway's own returns, except what the client must hear of.

@@ -112,7 +112,7 @@ struct Fixture {
 Awaitable<void> RunQueries(benchmark::State& state, Fixture& fixture, bool same_text) {
   int i = 0;
   std::string sql = "SELECT abalance FROM pgbench_accounts WHERE aid = 1;";
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     if (!same_text) sql = fmt::format("SELECT abalance FROM pgbench_accounts WHERE aid = {};", i++);
     CancelToken cancel;
     auto ran = co_await fixture.executor.StreamExecute(*fixture.session, sql, cancel, fixture.sink);
@@ -128,7 +128,7 @@ Awaitable<void> RunPortals(benchmark::State& state, Fixture& fixture) {
       "\0\0\0\1"
       "7",
       5);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     CancelToken cancel;
     auto bound =
         fixture.executor.Bind(*fixture.session, {.statement = "s", .parameters = pgwire::FieldList(1, parameter)});

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "multipoolerservice.pb.h"
+#include "services/multigateway/session/client_encoding.h"
 
 namespace multigres::gateway::handler {
 
@@ -93,6 +94,10 @@ std::string CanonicalBoolean(std::string_view value) {
 }
 
 Result<> CheckAllowed(std::string_view folded, std::string_view value) {
+  if (folded == "client_encoding" && session::IsLexingUnsafeEncoding(value)) {
+    return Fail(Code::kUnimplemented, "0A000",
+                "client_encoding \"" + std::string(value) + "\" is not supported through the connection pooler");
+  }
   if (folded == "synchronous_commit") {
     return Fail(
         Code::kUnimplemented, "0A000",

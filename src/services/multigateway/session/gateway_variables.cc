@@ -51,7 +51,7 @@ Result<std::int32_t> ParseMilliseconds(GatewayVariable variable, std::string_vie
   bool negative = rest.starts_with('-');
   if (negative || rest.starts_with('+')) rest.remove_prefix(1);
   double number = 0;
-  const char* end = rest.data();
+  const char* end = nullptr;
   if (rest.starts_with("0x") || rest.starts_with("0X")) {
     std::uint64_t hex = 0;
     auto [stop, error] = std::from_chars(rest.data() + 2, rest.data() + rest.size(), hex, 16);
