@@ -323,7 +323,7 @@ TEST_F(LifecycleTest, BusyPortIsNamed) {
                                  ": address already in use; stop what uses it, or give another --http-port\n"),
             std::string::npos)
       << second.Output();
-  EXPECT_EQ(second.Hooks(), (std::vector<std::string>{"init", "on_close"}));
+  EXPECT_TRUE(second.Hooks().empty()) << "no service is built for nothing";
 }
 
 TEST_F(LifecycleTest, RefusesToRunAsRoot) {
