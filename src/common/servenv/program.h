@@ -66,10 +66,11 @@ class Program {
   virtual ProgramInfo info() const = 0;
   virtual void RegisterFlags(FlagSet& flags) = 0;
   // Flags have their values: check them, build the service, register its gRPC services, routes, rows and metrics.
-  // HTTP listens, gRPC doesn't. An error becomes `Error: <message>` on stderr and exit code 1, as does OnRun()'s. Once Init()
-  // was called OnClose() will be too, however it ended; OnTerm() only if the program had started.
+  // HTTP listens, gRPC doesn't. An error becomes `Error: <message>` on stderr and exit code 1, as does OnRun()'s. Once
+  // Init() was called OnClose() will be too, however it ended; OnTerm() only if the program had started.
   virtual Awaitable<Result<>> Init(Environment& env) = 0;
-  // gRPC listens afterwards (HTTP answers already: probes must while a service registers). Must return: it starts things.
+  // gRPC listens afterwards (HTTP answers already: probes must while a service registers). Must return: it starts
+  // things.
   virtual Awaitable<Result<>> OnRun() = 0;
   // SIGTERM or SIGINT came: runs beside the graceful stop of gRPC, and has --onterm-timeout.
   virtual Awaitable<void> OnTerm() { co_return; }

@@ -24,8 +24,8 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Called on the group's reactor it runs the task at once, up to its first wait. After Cancel() a new task is cancelled
-  // at that first wait.
+  // Called on the group's reactor it runs the task at once, up to its first wait. After Cancel() a new task is
+  // cancelled at that first wait.
   void Spawn(std::string_view name, Awaitable<void> task);
   void Cancel();
   Awaitable<void> Join();

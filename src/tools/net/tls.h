@@ -78,8 +78,8 @@ Awaitable<Result<std::unique_ptr<TlsStream>>> TlsConnect(Reactor& reactor, std::
                                                          std::shared_ptr<TlsContext> context, std::string server_name,
                                                          Deadline deadline);
 
-// Channel binding data "tls-server-end-point" of a DER certificate, as TlsContext::server_end_point(): for a client, made
-// of its peer's certificate.
+// Channel binding data "tls-server-end-point" of a DER certificate, as TlsContext::server_end_point(): for a client,
+// made of its peer's certificate.
 std::string CertificateEndPoint(std::string_view der);
 // Subject of a DER certificate as RFC 2253 text ("CN=pooler,O=multigres"); empty if it can't be parsed.
 std::string CertificateSubject(std::string_view der);
