@@ -1,6 +1,7 @@
 // multiadmin: the cluster's topology and status for people and programs, by gRPC, REST and in the browser.
 #include <memory>
 
+#include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "common/servenv/program.h"
 #include "common/topoclient/store.h"
@@ -34,7 +35,7 @@ class AdminProgram final : public servenv::Program {
     store_ = std::move(*store);
     if (!client_flags_.UsesTls())
       env.logger().Warn("poolers are called in plaintext", {{"flag", "multipooler-grpc-ca"}});
-    service_ = std::make_unique<Service>(*store_, ChannelOptions(), env.logger());
+    service_ = std::make_unique<Service>(*store_, servenv::PoolerChannelOptions(client_flags_), env.logger());
     service_->RegisterPages(env.http());
     env.status_page().AddLink("services", "services");
     const bool mapped = env.ServiceMapped("grpc-multiadmin");
@@ -62,17 +63,6 @@ class AdminProgram final : public servenv::Program {
   }
 
  private:
-  rpc::ChannelOptions ChannelOptions() const {
-    rpc::ChannelOptions options;
-    if (client_flags_.UsesTls()) {
-      options.tls = rpc::TlsOptions{.cert_file = client_flags_.cert,
-                                    .key_file = client_flags_.key,
-                                    .ca_file = client_flags_.ca,
-                                    .server_name = client_flags_.server_name};
-    }
-    return options;
-  }
-
   servenv::TopoFlags topo_flags_;
   servenv::PoolerClientFlags client_flags_;
   servenv::Environment* env_ = nullptr;

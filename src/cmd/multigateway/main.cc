@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "clustermetadata.pb.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "common/servenv/program.h"
 #include "common/topoclient/names.h"
@@ -52,7 +53,8 @@ class GatewayProgram final : public servenv::Program {
     auto store = servenv::OpenTopology(env, topo_flags_);
     if (!store) co_return std::unexpected(std::move(store.error()));
     store_ = std::move(*store);
-    auto service = Service::Create(config_, env.reactors(), *store_, ChannelOptions(), env.logger());
+    auto service =
+        Service::Create(config_, env.reactors(), *store_, servenv::PoolerChannelOptions(client_flags_), env.logger());
     if (!service) co_return std::unexpected(std::move(service.error()));
     service_ = std::move(*service);
     env.grpc().Register(*service_);
@@ -92,17 +94,6 @@ class GatewayProgram final : public servenv::Program {
  private:
   // What runs may finish within it.
   static constexpr Duration kDrainTime = std::chrono::seconds(10);
-
-  rpc::ChannelOptions ChannelOptions() const {
-    rpc::ChannelOptions options;
-    if (client_flags_.UsesTls()) {
-      options.tls = rpc::TlsOptions{.cert_file = client_flags_.cert,
-                                    .key_file = client_flags_.key,
-                                    .ca_file = client_flags_.ca,
-                                    .server_name = client_flags_.server_name};
-    }
-    return options;
-  }
 
   Config config_;
   servenv::TopoFlags topo_flags_;

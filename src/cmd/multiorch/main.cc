@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "clustermetadata.pb.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "common/servenv/program.h"
 #include "common/topoclient/names.h"
@@ -66,7 +67,7 @@ class OrchProgram final : public servenv::Program {
     env.status_page().AddTables(
         [this] { return service_ == nullptr ? std::vector<servenv::StatusTable>() : service_->StatusTables(); });
     service_ = std::make_unique<Service>(config_, std::move(*targets), Self(), env.reactor(), *store_, env.random(),
-                                         env.logger(), ChannelOptions());
+                                         env.logger(), servenv::PoolerChannelOptions(client_flags_));
     env.grpc().Register(service_->grpc());
     observers_ = ObserveOrch(env.metrics(), service_->engine(), service_->board());
     co_return Result<>{};
@@ -98,17 +99,6 @@ class OrchProgram final : public servenv::Program {
     } else if (service_ != nullptr) {
       service_->SetTargets(std::move(*targets));
     }
-  }
-
-  rpc::ChannelOptions ChannelOptions() const {
-    rpc::ChannelOptions options;
-    if (client_flags_.UsesTls()) {
-      options.tls = rpc::TlsOptions{.cert_file = client_flags_.cert,
-                                    .key_file = client_flags_.key,
-                                    .ca_file = client_flags_.ca,
-                                    .server_name = client_flags_.server_name};
-    }
-    return options;
   }
 
   clustermetadata::ID Self() const {

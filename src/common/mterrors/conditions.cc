@@ -1,5 +1,7 @@
 #include "common/mterrors/conditions.h"
 
+#include "common/pgwire/diagnostic.h"
+
 #include <fmt/format.h>
 
 namespace multigres::mterrors {
@@ -65,17 +67,15 @@ Error BufferShuttingDown() {
 }
 
 bool IsConnectionState(std::string_view sqlstate) {
-  return sqlstate.starts_with("08") || sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" ||
-         sqlstate == "57P05";
+  return pgwire::IsConnectionState(sqlstate);
 }
 
 bool EndsBackend(const PgDiagnostic& diagnostic) {
-  return diagnostic.severity == "FATAL" || diagnostic.severity == "PANIC" || IsConnectionState(diagnostic.code);
+  return pgwire::EndsSession(diagnostic) || pgwire::IsConnectionState(diagnostic.code);
 }
 
 bool IsConnectionError(const Error& error) {
-  if (!error.sqlstate().empty()) return IsConnectionState(error.sqlstate());
-  return error.code() == Code::kUnavailable;
+  return pgwire::IsConnectionError(error);
 }
 
 }  // namespace multigres::mterrors

@@ -5,9 +5,7 @@
 namespace multigres::pgclient {
 
 bool IsConnectionError(const Error& error) {
-  const std::string& state = error.sqlstate();
-  if (state.empty()) return error.code() == Code::kUnavailable;
-  return state.starts_with("08") || state == "57P01" || state == "57P02" || state == "57P03" || state == "57P05";
+  return pgwire::IsConnectionError(error);
 }
 
 bool IsDead(const Error& error) {

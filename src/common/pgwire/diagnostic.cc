@@ -129,4 +129,14 @@ bool EndsSession(const PgDiagnostic& diagnostic) {
   return diagnostic.severity == "FATAL" || diagnostic.severity == "PANIC";
 }
 
+bool IsConnectionState(std::string_view sqlstate) {
+  return sqlstate.starts_with("08") || sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03" ||
+         sqlstate == "57P05";
+}
+
+bool IsConnectionError(const Error& error) {
+  if (!error.sqlstate().empty()) return IsConnectionState(error.sqlstate());
+  return error.code() == Code::kUnavailable;
+}
+
 }  // namespace multigres::pgwire

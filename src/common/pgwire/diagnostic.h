@@ -19,6 +19,11 @@ void WriteDiagnostic(WireWriter& out, const PgDiagnostic& diagnostic);
 // SQLSTATE (XX000 if it has none) and message with this severity.
 PgDiagnostic DiagnosticOf(const Error& error, std::string_view severity = "ERROR");
 
+// SQLSTATEs that mean a lost or refused connection: 08xxx, 57P01, 57P02, 57P03, 57P05.
+bool IsConnectionState(std::string_view sqlstate);
+// A connection is lost or refused: such a SQLSTATE or, without one, UNAVAILABLE.
+bool IsConnectionError(const Error& error);
+
 // FATAL or PANIC: the server closes the connection behind it.
 bool EndsSession(const PgDiagnostic& diagnostic);
 

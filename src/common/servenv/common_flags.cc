@@ -1,5 +1,7 @@
 #include "common/servenv/common_flags.h"
 
+#include "common/rpc/channel.h"
+
 namespace multigres::servenv {
 
 void RegisterHttpFlags(FlagSet& flags, HttpFlags* values) {
@@ -130,6 +132,15 @@ Result<> Validate(const PoolerClientFlags& values) {
     return Fail(Code::kInvalidArgument, "--multipooler-grpc-require-tls needs --multipooler-grpc-ca or -cert");
   }
   return {};
+}
+
+rpc::ChannelOptions PoolerChannelOptions(const PoolerClientFlags& values) {
+  rpc::ChannelOptions options;
+  if (values.UsesTls()) {
+    options.tls = rpc::TlsOptions{
+        .cert_file = values.cert, .key_file = values.key, .ca_file = values.ca, .server_name = values.server_name};
+  }
+  return options;
 }
 
 }  // namespace multigres::servenv

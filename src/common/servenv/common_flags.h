@@ -11,6 +11,10 @@ namespace multigres::topo {
 class Store;
 }
 
+namespace multigres::rpc {
+struct ChannelOptions;
+}
+
 namespace multigres::servenv {
 
 struct HttpFlags {
@@ -82,5 +86,7 @@ struct PoolerClientFlags {
 void RegisterPoolerClientFlags(FlagSet& flags, PoolerClientFlags* values);
 // --multipooler-grpc-crl isn't supported; require-tls needs a ca.
 Result<> Validate(const PoolerClientFlags& values);
+// Channels to poolers as the flags want them.
+rpc::ChannelOptions PoolerChannelOptions(const PoolerClientFlags& values);
 
 }  // namespace multigres::servenv

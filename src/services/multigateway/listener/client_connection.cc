@@ -90,11 +90,6 @@ void ClientConnection::InterruptRead() {
   stream_->CancelWaits();
 }
 
-bool ClientConnection::HasFrame() const {
-  const auto frame = pgwire::PeekFrame(in_.view().substr(consumed_));
-  return !frame || frame->has_value();
-}
-
 Awaitable<Result<std::optional<std::string_view>>> ClientConnection::ReadStartupPacket() {
   Consume();
   while (true) {

@@ -31,9 +31,6 @@ class ClientConnection final : private TurnEndHook {
   Awaitable<Result<char>> PeekNextType();
   // Makes the read in progress, if there is one, give nothing. The connection stays usable.
   void InterruptRead();
-  // Is a whole message, or the first byte of one, there already?
-  bool HasFrame() const;
-  bool HasBytes() const { return in_.size() > consumed_; }
   // The startup packet without its length word; nothing once the client is gone. 08P01 if its length is impossible.
   Awaitable<Result<std::optional<std::string_view>>> ReadStartupPacket();
   // The next byte without taking it; nothing once the client is gone.
