@@ -31,7 +31,7 @@ target_include_directories(multigres_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(multigres_options INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers
                                                    -Wno-unused-parameter -Xclang -fno-pch-timestamp)
 target_link_libraries(multigres_options INTERFACE multigres_asio dep_boost dep_fmt)
-file(WRITE ${CMAKE_BINARY_DIR}/pch/pch.cc "")
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch/pch.cc CONTENT "")
 add_library(multigres_pch STATIC ${CMAKE_BINARY_DIR}/pch/pch.cc)
 target_link_libraries(multigres_pch PUBLIC multigres_options)
 target_precompile_headers(multigres_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)

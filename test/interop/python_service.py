@@ -1,5 +1,6 @@
 """The interoperability service on grpcio."""
 
+import asyncio
 import threading
 import time
 
@@ -104,3 +105,20 @@ class Interop(interop_pb2_grpc.InteropServicer):
                 context.set_trailing_metadata([("grpc-status-details-bin", request.failure.details)])
             codes = {code.value[0]: code for code in grpc.StatusCode}
             context.abort(codes[request.failure.code], request.failure.message)
+
+
+class AsyncStreams(interop_pb2_grpc.InteropServicer):
+    """Server streams by the thousand, on grpcio's event loop."""
+
+    def __init__(self):
+        self._released = asyncio.Event()
+
+    async def ServerStream(self, request, context):
+        for i in range(request.count):
+            yield interop_pb2.Response(count=i)
+        await asyncio.wait_for(self._released.wait(), 60)
+
+    async def Control(self, request, context):
+        assert request.action == interop_pb2.ControlRequest.RELEASE
+        self._released.set()
+        return interop_pb2.ControlResponse()
