@@ -4,6 +4,7 @@
 #include "common/topoclient/names.h"
 #include "services/multipooler/grpcpoolerservice/pooler_service.h"
 #include "services/multipooler/manager/consensus_service.h"
+#include "services/multipooler/manager/local_postgres.h"
 #include "services/multipooler/manager/manager.h"
 #include "services/multipooler/manager/manager_service.h"
 #include "services/multipooler/manager/pgctld_process.h"
@@ -78,7 +79,9 @@ class PoolerServiceProcess final : public Service {
         data_path_({reactors.begin(), reactors.end()}, DataPathConfigOf(config), logger),
         process_(store.reactor(), std::move(pgctld)),
         peers_(store, SelfOf(config), ShardOf(config)),
-        manager_(ManagerConfigOf(config, ports), {store.reactor(), store, process_, peers_, data_path_}, logger),
+        postgres_(store.reactor(), ManagerConfigOf(config, ports)),
+        manager_(ManagerConfigOf(config, ports),
+                 {store.reactor(), store, postgres_.Seams(process_), postgres_.disk(), peers_, data_path_}, logger),
         pooler_service_({.id = SelfOf(config),
                          .health_staleness = config.health_stream_staleness_timeout == Duration::zero()
                                                  ? kDefaultStaleness
@@ -146,6 +149,7 @@ class PoolerServiceProcess final : public Service {
   grpcpoolerservice::PoolerDataPath data_path_;
   manager::PgctldProcess process_;
   manager::TopologyPeers peers_;
+  manager::LocalPostgres postgres_;
   manager::PoolerManager manager_;
   grpcpoolerservice::PoolerService pooler_service_;
   manager::ManagerService manager_service_;

@@ -157,6 +157,24 @@ TEST(Reactor, RunsAHookOncePerTurnHoweverOftenItIsQueued) {
   EXPECT_EQ(hook.ran, 1);
 }
 
+TEST(Reactor, RunsTurnByTurnOnAVirtualClock) {
+  VirtualClock clock;
+  Reactor reactor(clock);
+  TaskGroup tasks(reactor.executor());
+  bool woken = false;
+  tasks.Spawn("sleeper", [](Clock& clock, bool& woken) -> Awaitable<void> {
+    co_await SleepFor(clock, 1h);
+    woken = true;
+  }(reactor.clock(), woken));
+  EXPECT_FALSE(reactor.RunTurn());
+  clock.Advance(59min);
+  EXPECT_FALSE(reactor.RunTurn());
+  EXPECT_FALSE(woken);
+  clock.Advance(1min);
+  EXPECT_TRUE(reactor.RunTurn());
+  EXPECT_TRUE(woken);
+}
+
 TEST(Reactor, RunOnBringsTheResultBack) {
   ReactorPool pool(1);
   Reactor reactor;

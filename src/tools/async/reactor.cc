@@ -55,13 +55,11 @@ class Reactor::RealClock final : public Clock {
 // A turn that never ends would never write. Enough for a batch, short enough for its first answer not to wait long.
 constexpr int kMaxHandlersPerTurn = 256;
 
-Reactor::Reactor() : clock_(std::make_unique<RealClock>(io_)) {}
+Reactor::Reactor() : real_clock_(std::make_unique<RealClock>(io_)), clock_(*real_clock_) {}
+
+Reactor::Reactor(Clock& clock) : clock_(clock) {}
 
 Reactor::~Reactor() = default;
-
-Clock& Reactor::clock() {
-  return *clock_;
-}
 
 void Reactor::Run() {
   auto work = asio::make_work_guard(io_);
@@ -72,6 +70,14 @@ void Reactor::Run() {
     }
     RunHooks();
   }
+}
+
+bool Reactor::RunTurn() {
+  io_.restart();
+  const bool ran = io_.poll() > 0;
+  const bool hooks = !hooks_.empty();
+  RunHooks();
+  return ran || hooks;
 }
 
 void Reactor::Stop() {

@@ -31,16 +31,20 @@ class TurnEndHook {
 class Reactor {
  public:
   Reactor();
+  // For a simulation: the time is `clock`'s, which must outlive the reactor, and its owner calls RunTurn().
+  explicit Reactor(Clock& clock);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
   asio::io_context& io() { return io_; }
   Executor executor() { return io_.get_executor(); }
-  Clock& clock();
+  Clock& clock() { return clock_; }
 
   // Runs turns on the calling thread until Stop(). A turn: everything that is ready, then the hooks, then sleep.
   void Run();
+  // Everything that is ready, then the hooks; never sleeps. False if there was nothing to do.
+  bool RunTurn();
   // From any thread; remembered if Run() hasn't begun.
   void Stop();
   // From any thread: runs `work` on this reactor.
@@ -55,7 +59,8 @@ class Reactor {
   void RunHooks();
 
   asio::io_context io_{1};
-  std::unique_ptr<RealClock> clock_;
+  std::unique_ptr<RealClock> real_clock_;  // null in a simulation
+  Clock& clock_;
   std::vector<TurnEndHook*> hooks_;
   std::atomic<bool> stopped_ = false;
 };

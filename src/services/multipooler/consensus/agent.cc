@@ -29,27 +29,30 @@ constexpr Duration kOperation = seconds(60);
 Agent::Agent(AgentOptions options, MemberState& state, Seams seams, Logger logger)
     : options_(std::move(options)),
       state_(state),
-      sessions_(seams.sessions),
-      process_(seams.process),
+      process_(seams.postgres.process),
+      server_(seams.postgres.server),
+      schema_(seams.postgres.schema),
+      data_(seams.postgres.data),
+      disk_(seams.disk),
       promises_(seams.promises),
       action_lock_(seams.action_lock),
       host_(seams.host),
       logger_(std::move(logger)),
-      rules_(seams.sessions, MemberText(state.self)) {}
+      rules_(seams.postgres, MemberText(state.self)) {}
 
 Awaitable<Result<Mutex::Guard>> Agent::Lock(std::string purpose, Deadline deadline) {
   co_return co_await action_lock_.Lock(clock(), deadline.Earlier(clock().After(kLockWait)), std::move(purpose));
 }
 
 Awaitable<Result<>> Agent::Observe(Deadline deadline) {
-  auto server = co_await replication::ReadServerState(sessions_, deadline);
+  auto server = co_await server_.ReadState(deadline);
   if (!server) {
     state_.server.reset();
-    sessions_.DropIdle();
+    server_.Disconnect();
     co_return std::unexpected(std::move(server.error()));
   }
   state_.server = *server;
-  auto rules = co_await rules_.Read(server->in_recovery, deadline);
+  auto rules = co_await schema_.ReadRule(server->in_recovery, deadline);
   if (rules) {
     *state_.position.mutable_position() = std::move(*rules);
     state_.bootstrapped = true;
@@ -159,7 +162,7 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocat
 
 Awaitable<Result<>> Agent::StopTakingPart(Deadline deadline) {
   if (!state_.server->in_recovery) co_return co_await Demote(deadline);
-  co_return co_await replication::StopParticipation(sessions_, process_, deadline);
+  co_return co_await replication::StopParticipation(server_, process_, deadline);
 }
 
 // A primary: no writer is left, everything it wrote is in its WAL, and it comes back in recovery.
@@ -172,19 +175,19 @@ Awaitable<Result<>> Agent::Demote(Deadline deadline) {
   std::vector<replication::SettingChange> changes;
   changes.push_back({"primary_conninfo", ""});
   changes.push_back({"restore_command", ""});
-  auto changed = co_await replication::ChangeSettings(sessions_, std::move(changes), deadline);
+  auto changed = co_await server_.ChangeSettings(std::move(changes), deadline);
   if (!changed) co_return Fail(std::move(changed), "demotion");
   state_.suspected_divergence = true;
   auto restarted = co_await RestartAsStandby(true);
   if (!restarted) co_return Fail(std::move(restarted), "demotion");
-  auto fenced = co_await replication::ApplySyncStandbys(sessions_, multigres::consensus::Fence(), deadline);
+  auto fenced = co_await replication::ApplySyncStandbys(server_, multigres::consensus::Fence(), deadline);
   if (!fenced) co_return Fail(std::move(fenced), "demotion");
   logger_.Info("primary.demotion", {{"outcome", "success"}});
   co_return Result<>();
 }
 
 Awaitable<Result<>> Agent::RestartAsStandby(bool suspected_divergence) {
-  sessions_.DropIdle();
+  server_.Disconnect();
   auto stopped = co_await process_.Stop(seconds(10));
   if (stopped) stopped = co_await process_.StartAsStandby(suspected_divergence);
   state_.server.reset();
@@ -196,7 +199,7 @@ Awaitable<void> Agent::RestoreConninfo(std::string conninfo, Deadline deadline) 
   if (conninfo.empty()) co_return;
   std::vector<replication::SettingChange> changes;
   changes.push_back({"primary_conninfo", std::move(conninfo)});
-  auto restored = co_await replication::ChangeSettings(sessions_, std::move(changes), deadline);
+  auto restored = co_await server_.ChangeSettings(std::move(changes), deadline);
   if (!restored) logger_.Warn("primary_conninfo not restored", {{"error", restored.error()}});
 }
 
@@ -289,7 +292,7 @@ Awaitable<Result<>> Agent::RepairConninfo(Deadline deadline) {
   // What is followed must never be forgotten: on disk first.
   auto stored = promises_.StoreFollowed(HighestRuleNumber(state_.recorded_primary->position()));
   if (!stored) co_return stored;
-  co_return co_await replication::Follow(sessions_, ConninfoTo(state_.recorded_primary->primary()), deadline);
+  co_return co_await replication::Follow(server_, ConninfoTo(state_.recorded_primary->primary()), deadline);
 }
 
 }  // namespace multigres::pooler::consensus

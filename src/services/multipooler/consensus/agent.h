@@ -7,9 +7,9 @@
 #include "consensusdata.pb.h"
 #include "multipoolermanagerdata.pb.h"
 #include "services/multipooler/consensus/member_state.h"
+#include "services/multipooler/consensus/postgres.h"
 #include "services/multipooler/consensus/promise_store.h"
 #include "services/multipooler/consensus/rule_store.h"
-#include "services/multipooler/replication/postgres_process.h"
 #include "services/multipooler/replication/settings.h"
 #include "tools/async/mutex.h"
 #include "tools/log/logger.h"
@@ -35,7 +35,6 @@ class AgentHost {
 };
 
 struct AgentOptions {
-  std::string data_dir;
   std::string pooler_dir;
   std::string user;      // of replication and rewinds
   std::string passfile;  // with that user's password
@@ -46,8 +45,8 @@ struct AgentOptions {
 class Agent {
  public:
   struct Seams {
-    replication::AdminSessions& sessions;
-    replication::PostgresProcess& process;
+    Postgres postgres;
+    fs::Disk& disk;
     PromiseStore& promises;
     Mutex& action_lock;
     AgentHost& host;
@@ -115,13 +114,16 @@ class Agent {
   Result<RuleWrite> CohortChange(const ::multipoolermanagerdata::UpdateConsensusRuleRequest& request);
   Awaitable<Result<>> RewindAndRestart(Deadline deadline);
 
-  Clock& clock() { return sessions_.clock(); }
+  Clock& clock() { return server_.clock(); }
   std::string RewindSentinel() const { return options_.pooler_dir + "/.multigres-rewind-in-progress"; }
 
   const AgentOptions options_;
   MemberState& state_;
-  replication::AdminSessions& sessions_;
   replication::PostgresProcess& process_;
+  replication::Server& server_;
+  ShardSchema& schema_;
+  replication::DataDirectory& data_;
+  fs::Disk& disk_;
   PromiseStore& promises_;
   Mutex& action_lock_;
   AgentHost& host_;

@@ -6,8 +6,6 @@
 #include "common/consensus/routing_role.h"
 #include "common/consensus/rule_number.h"
 #include "services/multipooler/consensus/agent.h"
-#include "services/multipooler/consensus/schema.h"
-#include "services/multipooler/replication/promotion.h"
 
 namespace multigres::pooler::consensus {
 
@@ -101,11 +99,11 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
     co_await host_.OnConsensusChanged();
     host_.CheckpointSoon();
     RuleWrite write;
-    write.expected = state_.position.position();
-    write.rule = rule;
-    write.event_type = "promotion";
-    write.reason = request.reason().empty() ? "promotion" : request.reason();
-    write.accepted_members = MemberSet::Of(request.accepted_node_ids());
+    write.commit.expected = state_.position.position();
+    write.commit.rule = rule;
+    write.commit.event_type = "promotion";
+    write.commit.reason = request.reason().empty() ? "promotion" : request.reason();
+    write.commit.accepted_members = MemberSet::Of(request.accepted_node_ids());
     done = co_await InstallRule(std::move(write), proposal.skip_outgoing_quorum(), deadline);
   }
   state_.promoting = false;
@@ -133,25 +131,24 @@ Awaitable<Result<>> Agent::LeaveRecovery(const ::consensusdata::CoordinatorPropo
                       : multigres::consensus::BothSyncStandbys(transition.decision(), transition.proposal());
   if (!standbys) co_return std::unexpected(std::move(standbys.error()));
   // In force before the first commit is possible.
-  auto applied = co_await replication::ApplySyncStandbys(sessions_, *standbys, deadline);
+  auto applied = co_await replication::ApplySyncStandbys(server_, *standbys, deadline);
   if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
   if (!state_.server->in_recovery) co_return Result<>();  // a retry
   if (!state_.server->primary_conninfo.empty()) {
     co_return std::unexpected(NotPromotable("must Recruit before Promote: primary_conninfo is set"));
   }
   co_await host_.OnConsensusChanged();
-  auto promoted =
-      co_await replication::PromoteServer(sessions_, options_.data_dir, proposal.term_revocation().revoked_below_term(),
-                                          deadline.Earlier(clock().After(kLeaveRecovery)));
+  auto promoted = co_await server_.Promote(proposal.term_revocation().revoked_below_term(),
+                                           deadline.Earlier(clock().After(kLeaveRecovery)));
   if (!promoted) co_return Fail(std::move(promoted), "promotion");
   co_return co_await Observe(deadline);
 }
 
 // Both rules' acknowledgement for the proposal and for the decision; the incoming rule's alone afterwards.
 Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline) {
-  const pb::ShardRule outgoing = write.expected.decision();
-  const pb::ShardRule rule = write.rule;
-  if (!IsDecided(write.expected, rule)) {
+  const pb::ShardRule outgoing = write.commit.expected.decision();
+  const pb::ShardRule rule = write.commit.rule;
+  if (!IsDecided(write.commit.expected, rule)) {
     auto standbys = skip_outgoing ? multigres::consensus::IncomingSyncStandbys(rule)
                                   : multigres::consensus::BothSyncStandbys(outgoing, rule);
     if (!standbys) co_return std::unexpected(std::move(standbys.error()));
@@ -161,13 +158,13 @@ Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Dead
     write.standbys = *standbys;
     write.requirement = *requirement;
     if (state_.server->synchronous_standby_names != standbys->Text()) {
-      auto applied = co_await replication::ApplySyncStandbys(sessions_, *standbys, deadline);
+      auto applied = co_await replication::ApplySyncStandbys(server_, *standbys, deadline);
       if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
     }
     auto proposed = co_await rules_.WriteProposal(write, deadline);
     if (!proposed) co_return proposed;
-    *state_.position.mutable_position() = Proposed(write.expected, rule);
-    write.expected = state_.position.position();
+    *state_.position.mutable_position() = Proposed(write.commit.expected, rule);
+    write.commit.expected = state_.position.position();
     auto decided = co_await rules_.MarkDecision(std::move(write), deadline);
     if (!decided) co_return decided;
     pb::RulePosition position;
@@ -176,7 +173,7 @@ Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Dead
   }
   auto incoming = multigres::consensus::IncomingSyncStandbys(rule);
   if (!incoming) co_return std::unexpected(std::move(incoming.error()));
-  auto applied = co_await replication::ApplySyncStandbys(sessions_, *incoming, deadline);
+  auto applied = co_await replication::ApplySyncStandbys(server_, *incoming, deadline);
   if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
   co_return co_await Observe(deadline);
 }
@@ -195,13 +192,13 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
   auto repaired = co_await RepairSyncStandbys(deadline);
   if (!repaired) co_return repaired;
   RuleWrite write;
-  write.expected = state_.position.position();
-  write.rule = write.expected.decision();
-  write.requirement = multigres::consensus::IncomingRequirement(write.rule);
-  auto standbys = multigres::consensus::IncomingSyncStandbys(write.rule);
+  write.commit.expected = state_.position.position();
+  write.commit.rule = write.commit.expected.decision();
+  write.requirement = multigres::consensus::IncomingRequirement(write.commit.rule);
+  auto standbys = multigres::consensus::IncomingSyncStandbys(write.commit.rule);
   if (!standbys) co_return std::unexpected(std::move(standbys.error()));
   write.standbys = *standbys;
-  const pb::RuleNumber number = write.rule.rule_number();
+  const pb::RuleNumber number = write.commit.rule.rule_number();
   auto confirmed = co_await rules_.Confirm(std::move(write), deadline);
   if (!confirmed) co_return confirmed;
   state_.writes_admitted = true;
@@ -216,14 +213,14 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
 
 Awaitable<void> Agent::FinishPromotion() {
   const Deadline deadline = clock().After(seconds(120));
-  auto checkpoint = co_await sessions_.Query("CHECKPOINT", deadline);
+  auto checkpoint = co_await server_.Checkpoint(deadline);
   if (!checkpoint) logger_.Warn("no checkpoint after promotion", {{"error", checkpoint.error()}});
   std::vector<replication::SettingChange> changes;
   changes.push_back({"primary_conninfo", ""});
   changes.push_back({"restore_command", ""});
-  auto cleared = co_await replication::ChangeSettings(sessions_, std::move(changes), deadline);
+  auto cleared = co_await server_.ChangeSettings(std::move(changes), deadline);
   if (!cleared) logger_.Warn("standby settings not cleared", {{"error", cleared.error()}});
-  auto recreated = co_await RecreateUnlogged(sessions_, deadline);
+  auto recreated = co_await schema_.RecreateUnlogged(deadline);
   if (!recreated) logger_.Warn("unlogged tables not recreated", {{"error", recreated.error()}});
 }
 
@@ -235,7 +232,7 @@ Awaitable<Result<>> Agent::RepairSyncStandbys(Deadline deadline) {
   }
   logger_.Warn("synchronous standbys repaired",
                {{"was", state_.server->synchronous_standby_names}, {"now", wanted->Text()}});
-  co_return co_await replication::ApplySyncStandbys(sessions_, std::move(*wanted), deadline);
+  co_return co_await replication::ApplySyncStandbys(server_, std::move(*wanted), deadline);
 }
 
 // --- UpdateConsensusRule
@@ -257,35 +254,35 @@ Result<RuleWrite> Agent::CohortChange(const ::multipoolermanagerdata::UpdateCons
   }
   switch (request.operation()) {
     case RULE_OPERATION_COHORT_ADD:
-      write.operation = "add";
+      write.commit.operation = "add";
       break;
     case RULE_OPERATION_COHORT_REMOVE:
-      write.operation = "remove";
+      write.commit.operation = "remove";
       break;
     case RULE_OPERATION_ADVANCE:
-      write.operation = "advance";
+      write.commit.operation = "advance";
       break;
     default:
       return Fail(Code::kInvalidArgument, "unknown rule operation");
   }
   auto achievable = multigres::consensus::CheckAchievable(current.durability_policy(), cohort);
   if (!achievable) return std::unexpected(std::move(achievable.error()));
-  write.expected = state_.position.position();
-  write.rule = current;
-  write.rule.clear_cohort_members();
+  write.commit.expected = state_.position.position();
+  write.commit.rule = current;
+  write.commit.rule.clear_cohort_members();
   for (const std::string& member : cohort) {
     auto id = multigres::consensus::ParseMember(member);
     if (!id) return std::unexpected(std::move(id.error()));
-    *write.rule.add_cohort_members() = *id;
+    *write.commit.rule.add_cohort_members() = *id;
   }
-  *write.rule.mutable_rule_number() = multigres::consensus::MakeRuleNumber(current.rule_number().coordinator_term(),
-                                                                           current.rule_number().leader_subterm() + 1);
-  *write.rule.mutable_coordinator_id() = request.coordinator_id();
+  *write.commit.rule.mutable_rule_number() = multigres::consensus::MakeRuleNumber(
+      current.rule_number().coordinator_term(), current.rule_number().leader_subterm() + 1);
+  *write.commit.rule.mutable_coordinator_id() = request.coordinator_id();
   const auto now = std::chrono::floor<std::chrono::microseconds>(clock().WallNow().time_since_epoch());
-  write.rule.mutable_creation_time()->set_seconds(now.count() / 1000000);
-  write.rule.mutable_creation_time()->set_nanos(static_cast<std::int32_t>(now.count() % 1000000) * 1000);
-  write.event_type = "replication_config";
-  write.reason = write.operation;
+  write.commit.rule.mutable_creation_time()->set_seconds(now.count() / 1000000);
+  write.commit.rule.mutable_creation_time()->set_nanos(static_cast<std::int32_t>(now.count() % 1000000) * 1000);
+  write.commit.event_type = "replication_config";
+  write.commit.reason = write.commit.operation;
   return write;
 }
 
@@ -316,7 +313,7 @@ Awaitable<Result<pb::PoolerPosition>> Agent::UpdateConsensusRule(
   auto write = CohortChange(request);
   if (!write) co_return std::unexpected(std::move(write.error()));
   const bool same_cohort =
-      MemberSet::Of(write->rule.cohort_members()) == MemberSet::Of(own.decision().cohort_members());
+      MemberSet::Of(write->commit.rule.cohort_members()) == MemberSet::Of(own.decision().cohort_members());
   if (same_cohort && request.operation() != ::multipoolermanagerdata::RULE_OPERATION_ADVANCE) co_return state_.position;
   auto installed = co_await InstallRule(std::move(*write), false, deadline);
   if (installed && state_.recorded_primary) {

@@ -3,10 +3,7 @@
 #include "common/consensus/position.h"
 #include "common/consensus/revocation.h"
 #include "services/multipooler/consensus/agent.h"
-#include "services/multipooler/replication/auto_conf.h"
-#include "services/multipooler/replication/promotion.h"
 #include "services/multipooler/replication/standby_control.h"
-#include "tools/fs/file.h"
 
 namespace multigres::pooler::consensus {
 
@@ -21,7 +18,7 @@ constexpr std::string_view kDiverged = "servers diverged at";
 }  // namespace
 
 bool Agent::RewindWasInterrupted() const {
-  return fs::Exists(RewindSentinel());
+  return disk_.Exists(RewindSentinel());
 }
 
 bool Agent::CanRejoin() const {
@@ -36,8 +33,8 @@ Awaitable<Result<>> Agent::Rejoin(Deadline deadline) {
   logger_.Info("rejoining", {{"leader", MemberText(state_.recorded_primary->primary().id())}});
   auto observed = co_await Observe(deadline);
   if (observed && state_.server->in_recovery) {
-    auto stopped = co_await replication::StopReceiver(sessions_, deadline.Earlier(clock().After(seconds(10))));
-    if (stopped) stopped = co_await replication::WaitForReplay(sessions_, deadline.Earlier(clock().After(seconds(30))));
+    auto stopped = co_await replication::StopReceiver(server_, deadline.Earlier(clock().After(seconds(10))));
+    if (stopped) stopped = co_await replication::WaitForReplay(server_, deadline.Earlier(clock().After(seconds(30))));
     if (!stopped) logger_.Warn("standby not at rest before its rewind", {{"error", stopped.error()}});
     observed = co_await Observe(deadline);
   }
@@ -50,7 +47,7 @@ Awaitable<Result<>> Agent::Rejoin(Deadline deadline) {
 
 Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   const auto& primary = state_.recorded_primary->primary();
-  sessions_.DropIdle();
+  server_.Disconnect();
   auto stopped = co_await process_.Stop(seconds(10));
   state_.server.reset();
   if (!stopped) co_return Fail(std::move(stopped), "rewind");
@@ -62,7 +59,7 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   if (!dry_run) co_return Fail(std::move(dry_run), "rewind, dry run");
   if (RewindWasInterrupted() || dry_run->find(kDiverged) != std::string::npos) {
     // From here to the end of pg_rewind the data directory is neither the old nor the new one.
-    auto marked = fs::WriteFileAtomic(RewindSentinel(), "", 0600);
+    auto marked = disk_.Write(RewindSentinel(), "", 0600);
     if (!marked) co_return Fail(std::move(marked), "rewind");
     auto rewound = co_await process_.Rewind(source, false);
     if (!rewound) co_return Fail(std::move(rewound), "rewind");
@@ -72,8 +69,8 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   changes.push_back({.name = "restore_command", .remove = true, .value = {}});
   changes.push_back({.name = "synchronous_standby_names", .remove = true, .value = {}});
   changes.push_back({.name = "primary_conninfo", .remove = false, .value = ConninfoTo(primary).Text()});
-  auto prepared = replication::EditAutoConf(options_.data_dir, changes);
-  if (prepared) prepared = replication::TimelineReservation::RemoveLeftovers(options_.data_dir);
+  auto prepared = data_.EditAutoConf(changes);
+  if (prepared) prepared = data_.RemoveTimelineLeftovers();
   if (prepared) {
     prepared = promises_.StoreFollowed(multigres::consensus::HighestRuleNumber(state_.recorded_primary->position()));
   }
@@ -85,11 +82,9 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   if (!observed && !state_.server) co_return Fail(std::move(observed), "start after a rewind");
   if (!state_.server->in_recovery) co_return Fail(Code::kInternal, "PostgreSQL came out of a rewind as a primary");
   state_.suspected_divergence = false;
-  auto removed = fs::RemoveFile(RewindSentinel());
-  if (removed && *removed) (void)fs::SyncDirectory(options_.pooler_dir);
+  auto removed = disk_.Remove(RewindSentinel());
   co_await host_.OnConsensusChanged();
-  if (!removed) co_return std::unexpected(std::move(removed.error()));
-  co_return Result<>();
+  co_return removed;
 }
 
 }  // namespace multigres::pooler::consensus

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/consensus/rule_number.h"
-#include "tools/fs/file.h"
 
 namespace multigres::pooler::consensus {
 
@@ -39,17 +38,17 @@ Result<> FromJson(const nlohmann::json& json, Message& message) {
 
 }  // namespace
 
-Result<std::unique_ptr<PromiseStore>> PromiseStore::Open(std::string pooler_dir, const std::string& data_dir) {
-  std::unique_ptr<PromiseStore> store(new PromiseStore(std::move(pooler_dir) + "/consensus_promises.json"));
-  auto loaded = store->Load(data_dir);
+Result<std::unique_ptr<PromiseStore>> PromiseStore::Open(fs::Disk& disk, const std::string& pooler_dir, bool has_data) {
+  std::unique_ptr<PromiseStore> store(new PromiseStore(disk, pooler_dir + "/consensus_promises.json"));
+  auto loaded = store->Load(has_data);
   if (!loaded) return std::unexpected(std::move(loaded.error()));
   return store;
 }
 
-Result<> PromiseStore::Load(const std::string& data_dir) {
-  auto text = fs::ReadFile(path_);
+Result<> PromiseStore::Load(bool has_data) {
+  auto text = disk_.Read(path_);
   if (!text && text.error().code() == Code::kNotFound) {
-    if (!fs::Exists(data_dir + "/PG_VERSION")) return {};
+    if (!has_data) return {};
     return Fail(Code::kFailedPrecondition,
                 fmt::format("{} is missing beside an initialised data directory: what this member promised is unknown, "
                             "so it must not take part. Give it a fresh identity and an empty data directory",
@@ -89,7 +88,7 @@ Result<> PromiseStore::Write(const pb::ConsensusPromises& promises, const pb::Ru
   auto followed_json = ToJson(followed);
   if (!followed_json) return std::unexpected(std::move(followed_json.error()));
   (*json)[kFollowedKey] = std::move(*followed_json);
-  auto written = fs::WriteFileAtomic(path_, json->dump(2) + "\n", 0600);
+  auto written = disk_.Write(path_, json->dump(2) + "\n", 0600);
   if (!written) return Fail(std::move(written), "promise file");
   promises_ = promises;
   highest_followed_ = followed;
@@ -121,7 +120,7 @@ Result<> PromiseStore::StoreFollowed(const pb::RuleNumber& rule) {
 }
 
 Result<> PromiseStore::EnsureFile() {
-  if (fs::Exists(path_)) return {};
+  if (disk_.Exists(path_)) return {};
   return Write(pb::ConsensusPromises(promises_), pb::RuleNumber(highest_followed_));
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "clustermetadata.pb.h"
+#include "tools/fs/disk.h"
 #include "tools/result/error.h"
 
 namespace multigres::pooler::consensus {
@@ -14,8 +15,8 @@ namespace multigres::pooler::consensus {
 class PromiseStore {
  public:
   // A missing file is no promise if PGDATA is absent too. FAILED_PRECONDITION if it is missing beside an initialised
-  // PGDATA, DATA_LOSS if it can't be parsed: refuse to start then.
-  static Result<std::unique_ptr<PromiseStore>> Open(std::string pooler_dir, const std::string& data_dir);
+  // PGDATA (`has_data`), DATA_LOSS if it can't be parsed: refuse to start then.
+  static Result<std::unique_ptr<PromiseStore>> Open(fs::Disk& disk, const std::string& pooler_dir, bool has_data);
 
   // Null = none.
   const ::clustermetadata::TermRevocation* revocation() const;
@@ -33,10 +34,11 @@ class PromiseStore {
   Result<> EnsureFile();
 
  private:
-  explicit PromiseStore(std::string path) : path_(std::move(path)) {}
-  Result<> Load(const std::string& data_dir);
+  PromiseStore(fs::Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
+  Result<> Load(bool has_data);
   Result<> Write(const ::clustermetadata::ConsensusPromises& promises, const ::clustermetadata::RuleNumber& followed);
 
+  fs::Disk& disk_;
   const std::string path_;
   ::clustermetadata::ConsensusPromises promises_;
   ::clustermetadata::RuleNumber highest_followed_;

@@ -13,14 +13,12 @@ using multigres::consensus::MakeRuleNumber;
 
 struct Folder {
   fs::TempDir dir = *fs::TempDir::Create("promises");
-  std::string data_dir = dir.path() + "/pg_data";
+  fs::LocalDisk disk;
+  bool has_data = false;
   std::string file = dir.path() + "/consensus_promises.json";
 
-  Result<std::unique_ptr<PromiseStore>> Open() { return PromiseStore::Open(dir.path(), data_dir); }
-  void Initialise() {
-    ASSERT_TRUE(fs::MakeDirectories(data_dir));
-    ASSERT_TRUE(fs::WriteFileAtomic(data_dir + "/PG_VERSION", "15"));
-  }
+  Result<std::unique_ptr<PromiseStore>> Open() { return PromiseStore::Open(disk, dir.path(), has_data); }
+  void Initialise() { has_data = true; }
 };
 
 ::clustermetadata::TermRevocation Revocation(std::int64_t term) {

@@ -6,11 +6,7 @@
 #include "common/topoclient/cells.h"
 #include "common/topoclient/lock.h"
 #include "common/topoclient/names.h"
-#include "services/multipooler/consensus/schema.h"
 #include "services/multipooler/manager/recruit_floor.h"
-#include "services/multipooler/replication/base_backup.h"
-#include "services/multipooler/replication/promotion.h"
-#include "tools/fs/file.h"
 
 namespace multigres::pooler::manager {
 
@@ -47,32 +43,28 @@ Bootstrap::Bootstrap(const ManagerConfig& config, Seams seams, Logger logger)
     : config_(config),
       store_(seams.store),
       peers_(seams.peers),
-      sessions_(seams.sessions),
-      process_(seams.process),
+      postgres_(seams.postgres),
+      disk_(seams.disk),
       promises_(seams.promises),
       logger_(std::move(logger)) {}
 
 bool Bootstrap::WasInterrupted() const {
-  return fs::Exists(Sentinel());
+  return disk_.Exists(Sentinel());
 }
 
 Result<> Bootstrap::SetSentinel() {
-  return fs::WriteFileAtomic(Sentinel(), "", 0600);
+  return disk_.Write(Sentinel(), "", 0600);
 }
 
 Result<> Bootstrap::RemoveSentinel() {
-  auto removed = fs::RemoveFile(Sentinel());
-  if (!removed) return std::unexpected(std::move(removed.error()));
-  return fs::SyncDirectory(config_.pooler_dir);
+  return disk_.Remove(Sentinel());
 }
 
 Awaitable<Result<>> Bootstrap::CleanUp() {
   logger_.Warn("removing an interrupted bootstrap", {{"data_dir", config_.data_dir}});
-  auto stopped = co_await process_.Stop(kStop);
+  auto stopped = co_await postgres_.process.Stop(kStop);
   if (!stopped && stopped.error().code() != Code::kFailedPrecondition) co_return stopped;
-  for (const char* suffix : {"", ".init", ".seeding"}) {
-    if (auto removed = fs::RemoveTree(config_.data_dir + suffix); !removed) co_return removed;
-  }
+  if (auto removed = postgres_.data.Remove(); !removed) co_return removed;
   co_return RemoveSentinel();
 }
 
@@ -157,19 +149,18 @@ Awaitable<Result<>> Bootstrap::Initialize(pb::DurabilityPolicy policy, const Eve
   logger_.Info("initialising the shard", {{"data_dir", config_.data_dir}});
   auto done = promises_.EnsureFile();
   if (done) done = SetSentinel();
-  if (done) done = co_await process_.InitDataDir();
+  if (done) done = co_await postgres_.process.InitDataDir();
   // The only time that a server starts writable: nobody can reach it by a rule, and it stops again at once.
-  if (done) done = co_await process_.StartAsPrimary();
+  if (done) done = co_await postgres_.process.StartAsPrimary();
   if (done) {
-    done =
-        co_await consensus::CreateSchema(sessions_, std::move(policy), MemberText(config_.id), clock().After(kSchema));
+    done = co_await postgres_.schema.Create(std::move(policy), MemberText(config_.id), clock().After(kSchema));
   }
-  sessions_.DropIdle();
-  if (done) done = co_await process_.Stop(kStop);
+  postgres_.server.Disconnect();
+  if (done) done = co_await postgres_.process.Stop(kStop);
   // With the sentinel in place, what was made is removed again by the next step.
   if (done && lease_lost.IsSet()) done = Fail(Code::kAborted, "the bootstrap lease was lost on the way");
   if (done) done = RemoveSentinel();
-  if (done) done = co_await process_.StartAsStandby(false);
+  if (done) done = co_await postgres_.process.StartAsStandby(false);
   if (done) logger_.Info("shard initialised", {{"data_dir", config_.data_dir}});
   co_return done;
 }
@@ -182,28 +173,25 @@ Awaitable<Result<Bootstrap::Progress>> Bootstrap::Seed(const Peer& source) {
   if (port == source.record.port_map().end()) {
     co_return Fail(Code::kFailedPrecondition, MemberText(source.record.id()) + " registered no PostgreSQL port");
   }
-  replication::SeedRequest request;
-  request.pg_bin_dir = config_.pg_bin_dir;
-  request.data_dir = config_.data_dir;
-  request.source_host = source.record.hostname();
-  request.source_port = port->second;
-  request.user = config_.admin.user;
-  request.passfile = config_.pooler_dir + "/pgpass";
-  request.application_name = "seed";
-  auto seeded = co_await replication::SeedDataDirectory(sessions_.reactor(), std::move(request), clock().After(kSeed));
+  replication::SeedSource from;
+  from.host = source.record.hostname();
+  from.port = port->second;
+  from.user = config_.admin.user;
+  from.passfile = config_.pooler_dir + "/pgpass";
+  from.application_name = "seed";
+  auto seeded = co_await postgres_.data.Seed(std::move(from), clock().After(kSeed));
   if (!seeded) co_return Fail(std::move(seeded), "seeding from " + MemberText(source.record.id()));
-  auto clean = replication::TimelineReservation::RemoveLeftovers(config_.data_dir);
+  auto clean = postgres_.data.RemoveTimelineLeftovers();
   if (!clean) co_return std::unexpected(std::move(clean.error()));
-  auto started = co_await process_.StartAsStandby(false);
+  auto started = co_await postgres_.process.StartAsStandby(false);
   if (!started) co_return Fail(std::move(started), "start of the seeded server");
-  sessions_.DropIdle();
+  postgres_.server.Disconnect();
   const std::string& expected = source.status->status().system_identifier();
-  auto identifier =
-      co_await sessions_.Scalar("SELECT system_identifier FROM pg_control_system()", clock().After(kSchema));
-  if (!identifier) co_return Fail(std::move(identifier), "seeded server");
-  if (!expected.empty() && *identifier != expected) {
+  auto state = co_await postgres_.server.ReadState(clock().After(kSchema));
+  if (!state) co_return Fail(std::move(state), "seeded server");
+  if (!expected.empty() && state->system_identifier != expected) {
     co_return Fail(Code::kDataLoss, fmt::format("seeded from {}, but its system identifier is {}, not {}",
-                                                MemberText(source.record.id()), *identifier, expected));
+                                                MemberText(source.record.id()), state->system_identifier, expected));
   }
   logger_.Info("seeded", {{"source", MemberText(source.record.id())}});
   co_return Progress{.done = true, .waiting_for = {}};

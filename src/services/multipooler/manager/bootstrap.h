@@ -4,11 +4,10 @@
 
 #include <string>
 
+#include "services/multipooler/consensus/postgres.h"
 #include "services/multipooler/consensus/promise_store.h"
 #include "services/multipooler/manager/config.h"
 #include "services/multipooler/manager/peers.h"
-#include "services/multipooler/replication/admin_sessions.h"
-#include "services/multipooler/replication/postgres_process.h"
 #include "tools/log/logger.h"
 
 namespace multigres::pooler::manager {
@@ -18,8 +17,8 @@ class Bootstrap {
   struct Seams {
     topo::Store& store;
     Peers& peers;
-    replication::AdminSessions& sessions;
-    replication::PostgresProcess& process;
+    consensus::Postgres postgres;
+    fs::Disk& disk;
     consensus::PromiseStore& promises;
   };
   Bootstrap(const ManagerConfig& config, Seams seams, Logger logger);
@@ -47,13 +46,13 @@ class Bootstrap {
   Result<> SetSentinel();
   Result<> RemoveSentinel();
   std::string Sentinel() const { return config_.pooler_dir + "/.multigres-bootstrap-in-progress"; }
-  Clock& clock() { return sessions_.clock(); }
+  Clock& clock() { return postgres_.server.clock(); }
 
   const ManagerConfig& config_;
   topo::Store& store_;
   Peers& peers_;
-  replication::AdminSessions& sessions_;
-  replication::PostgresProcess& process_;
+  consensus::Postgres postgres_;
+  fs::Disk& disk_;
   consensus::PromiseStore& promises_;
   Logger logger_;
 };

@@ -4,13 +4,13 @@
 
 #include <string>
 
-#include "services/multipooler/replication/admin_sessions.h"
+#include "services/multipooler/consensus/shard_schema.h"
 
 namespace multigres::pooler::manager {
 
 class Heartbeat {
  public:
-  explicit Heartbeat(replication::AdminSessions& sessions) : sessions_(sessions) {}
+  explicit Heartbeat(consensus::ShardSchema& schema, Clock& clock) : schema_(schema), clock_(clock) {}
 
   // On the leader. Not acknowledged by anybody: it must neither wait for standbys nor count as a write.
   Awaitable<Result<>> Beat(std::string leader, Deadline deadline);
@@ -25,7 +25,8 @@ class Heartbeat {
   void Forget();
 
  private:
-  replication::AdminSessions& sessions_;
+  consensus::ShardSchema& schema_;
+  Clock& clock_;
   std::int64_t last_ts_ = 0;
   std::int64_t lag_ns_ = 0;
   std::optional<WallTime> advanced_at_;

@@ -3,8 +3,8 @@
 #include "common/consensus/lsn.h"
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
+#include "common/consensus/wall_time.h"
 #include "services/multipooler/replication/standby_control.h"
-#include "tools/fs/file.h"
 
 namespace multigres::pooler::manager {
 
@@ -40,12 +40,14 @@ PoolerManager::PoolerManager(ManagerConfig config, Seams seams, Logger logger)
     : config_(std::move(config)),
       reactor_(seams.reactor),
       store_(seams.store),
-      process_(seams.process),
+      postgres_(seams.postgres),
+      process_(seams.postgres.process),
+      server_(seams.postgres.server),
+      disk_(seams.disk),
       peers_(seams.peers),
       logger_(std::move(logger)),
-      sessions_(seams.reactor, config_.admin),
       serving_(seams.reactor, seams.data_path),
-      heartbeat_(sessions_),
+      heartbeat_(seams.postgres.schema, seams.reactor.clock()),
       rejoin_backoff_(kFirstRejoinBackoff),
       tasks_(seams.reactor.executor()) {
   state_.self = config_.id;
@@ -68,26 +70,23 @@ PoolerManager::~PoolerManager() = default;
 
 Result<> PoolerManager::WritePassfile() const {
   const std::string line = fmt::format("*:*:*:{}:{}\n", Escaped(config_.admin.user), Escaped(config_.admin.password));
-  return fs::WriteFileAtomic(config_.pooler_dir + "/pgpass", line, 0600);
+  return disk_.Write(config_.pooler_dir + "/pgpass", line, 0600);
 }
 
 Awaitable<Result<>> PoolerManager::Start() {
   auto member = multigres::consensus::CheckedMemberText(config_.id);
   if (!member) co_return std::unexpected(std::move(member.error()));
-  if (auto made = fs::MakeDirectories(config_.pooler_dir, 0700); !made) co_return made;
-  auto promises = consensus::PromiseStore::Open(config_.pooler_dir, config_.data_dir);
+  if (auto made = disk_.MakeDirectories(config_.pooler_dir, 0700); !made) co_return made;
+  auto promises = consensus::PromiseStore::Open(disk_, config_.pooler_dir, postgres_.data.Exists());
   if (!promises) co_return std::unexpected(std::move(promises.error()));
   promises_ = std::move(*promises);
   if (auto written = WritePassfile(); !written) co_return written;
-  consensus::AgentOptions options{.data_dir = config_.data_dir,
-                                  .pooler_dir = config_.pooler_dir,
-                                  .user = config_.admin.user,
-                                  .passfile = config_.pooler_dir + "/pgpass"};
+  consensus::AgentOptions options{
+      .pooler_dir = config_.pooler_dir, .user = config_.admin.user, .passfile = config_.pooler_dir + "/pgpass"};
   agent_ = std::make_unique<consensus::Agent>(
-      std::move(options), state_, consensus::Agent::Seams{sessions_, process_, *promises_, action_lock_, *this},
-      logger_);
+      std::move(options), state_, consensus::Agent::Seams{postgres_, disk_, *promises_, action_lock_, *this}, logger_);
   bootstrap_ =
-      std::make_unique<Bootstrap>(config_, Bootstrap::Seams{store_, peers_, sessions_, process_, *promises_}, logger_);
+      std::make_unique<Bootstrap>(config_, Bootstrap::Seams{store_, peers_, postgres_, disk_, *promises_}, logger_);
   ready_ = true;
   co_await PublishState();
   co_await publisher_->Start();
@@ -113,7 +112,7 @@ Awaitable<void> PoolerManager::Stop() {
   state_.writes_admitted = false;
   co_await PublishState();
   auto lock = co_await action_lock_.Lock(clock(), clock().After(seconds(5)), "stop");
-  sessions_.DropIdle();
+  server_.Disconnect();
   auto stopped = co_await process_.Stop(seconds(10));
   if (!stopped) logger_.Warn("postgres not stopped", {{"error", stopped.error()}});
   state_.server.reset();
@@ -284,17 +283,17 @@ Awaitable<Result<>> PoolerManager::WaitForLsn(std::string target, Duration timeo
   if (!lsn) co_return std::unexpected(std::move(lsn.error()));
   if (timeout > Duration::zero()) deadline = deadline.Earlier(clock().After(timeout));
   if (deadline.IsNever()) deadline = clock().After(seconds(60));
-  co_return co_await replication::WaitForLsn(sessions_, *lsn, deadline);
+  co_return co_await replication::WaitForLsn(server_, *lsn, deadline);
 }
 
 Awaitable<Result<>> PoolerManager::StartReplication(Deadline deadline) {
   deadline = deadline.Earlier(clock().After(seconds(30)));
   auto lock = co_await action_lock_.Lock(clock(), deadline, "start replication");
   if (!lock) co_return std::unexpected(std::move(lock.error()));
-  auto server = co_await replication::ReadServerState(sessions_, deadline);
+  auto server = co_await server_.ReadState(deadline);
   if (!server) co_return std::unexpected(std::move(server.error()));
   if (!server->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
-  auto resumed = co_await replication::ResumeReplay(sessions_, deadline);
+  auto resumed = co_await replication::ResumeReplay(server_, deadline);
   if (!resumed) co_return resumed;
   state_.replication_stopped = false;
   state_.eligible = true;
@@ -311,7 +310,7 @@ Awaitable<Result<data::StandbyReplicationStatus>> PoolerManager::StopReplication
   deadline = deadline.Earlier(clock().After(seconds(30)));
   auto lock = co_await action_lock_.Lock(clock(), deadline, "stop replication");
   if (!lock) co_return std::unexpected(std::move(lock.error()));
-  auto server = co_await replication::ReadServerState(sessions_, deadline);
+  auto server = co_await server_.ReadState(deadline);
   if (!server) co_return std::unexpected(std::move(server.error()));
   if (!server->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
   Result<> done;
@@ -319,10 +318,10 @@ Awaitable<Result<data::StandbyReplicationStatus>> PoolerManager::StopReplication
     // Cohort member that receives nothing: it must not be counted on until it is started again.
     state_.replication_stopped = true;
     state_.eligible = false;
-    done = co_await replication::StopReceiver(sessions_, deadline);
+    done = co_await replication::StopReceiver(server_, deadline);
   }
   if (done && mode != data::REPLICATION_PAUSE_MODE_RECEIVER_ONLY) {
-    done = co_await replication::PauseReplay(sessions_, wait, deadline);
+    done = co_await replication::PauseReplay(server_, wait, deadline);
   }
   co_await Refresh();
   if (!done) co_return std::unexpected(std::move(done.error()));
@@ -338,38 +337,21 @@ void PoolerManager::SetPostgresRestartsEnabled(bool enabled) {
 Awaitable<Result<data::ReloadConfigResponse>> PoolerManager::ReloadConfig(data::ReloadConfigRequest request,
                                                                           Deadline deadline) {
   deadline = deadline.Earlier(clock().After(seconds(30)));
+  const std::map<std::string, std::string> expected(request.expected_settings().begin(),
+                                                    request.expected_settings().end());
+  auto report = co_await server_.Reload(expected, deadline);
+  if (!report) co_return std::unexpected(std::move(report.error()));
   data::ReloadConfigResponse response;
-  // What the files say, before the server has read them. Values are compared, never returned.
-  for (const auto& [name, value] : request.expected_settings()) {
-    auto row = co_await sessions_.Query(
-        fmt::format("SELECT f.setting = {1} OR (f.setting IS NULL AND s.reset_val = {1}), f.error, "
-                    "s.context = 'postmaster' AND f.setting IS DISTINCT FROM s.setting "
-                    "FROM (SELECT 1) one LEFT JOIN pg_settings s ON s.name = {0} "
-                    "LEFT JOIN LATERAL (SELECT setting, error FROM pg_file_settings WHERE name = {0} "
-                    "ORDER BY seqno DESC LIMIT 1) f ON true",
-                    pgclient::QuoteLiteral(name), pgclient::QuoteLiteral(value)),
-        deadline);
-    if (!row) co_return Fail(std::move(row), "pg_file_settings");
-    const auto& columns = row->rows.at(0);
-    const bool matches = columns[0].value_or("f") == "t";
-    const bool restart = columns[2].value_or("f") == "t";
-    if (matches && restart) response.set_needs_restart(true);
-    if (matches) continue;
+  response.set_needs_restart(report->needs_restart);
+  for (const auto& found : report->mismatches) {
     data::SettingMismatch& mismatch = *response.add_mismatches();
-    mismatch.set_name(name);
-    mismatch.set_error(columns[1].value_or("the configuration files say something else"));
-    mismatch.set_requires_restart(restart);
+    mismatch.set_name(found.name);
+    mismatch.set_error(found.error);
+    mismatch.set_requires_restart(found.requires_restart);
   }
-  if (response.mismatches_size() > 0) co_return response;
-  auto reloaded = co_await sessions_.Query("SELECT pg_reload_conf()", deadline);
-  if (!reloaded) co_return Fail(std::move(reloaded), "reload");
-  co_await SleepFor(clock(), milliseconds(100));
-  auto loaded =
-      co_await sessions_.Scalar("SELECT (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint", deadline);
-  if (!loaded) co_return Fail(std::move(loaded), "reload");
-  const std::int64_t loaded_us = std::strtoll(loaded->c_str(), nullptr, 10);
-  response.mutable_config_load_time()->set_seconds(loaded_us / 1000000);
-  response.mutable_config_load_time()->set_nanos(static_cast<std::int32_t>(loaded_us % 1000000) * 1000);
+  if (report->mismatches.empty()) {
+    *response.mutable_config_load_time() = multigres::consensus::ToTimestamp(report->loaded_at);
+  }
   co_return response;
 }
 

@@ -27,7 +27,8 @@ class PoolerManager final : private consensus::AgentHost {
   struct Seams {
     Reactor& reactor;
     topo::Store& store;
-    replication::PostgresProcess& process;
+    consensus::Postgres postgres;
+    fs::Disk& disk;
     Peers& peers;
     DataPath& data_path;
   };
@@ -107,11 +108,13 @@ class PoolerManager final : private consensus::AgentHost {
   const ManagerConfig config_;
   Reactor& reactor_;
   topo::Store& store_;
+  consensus::Postgres postgres_;
   replication::PostgresProcess& process_;
+  replication::Server& server_;
+  fs::Disk& disk_;
   Peers& peers_;
   Logger logger_;
 
-  replication::AdminSessions sessions_;
   ServingControl serving_;
   Published<HealthState> health_;
   HealthState published_health_;

@@ -7,9 +7,6 @@
 #include "common/consensus/transition.h"
 #include "services/multipooler/manager/manager.h"
 #include "services/multipooler/manager/recruit_floor.h"
-#include "services/multipooler/replication/auto_conf.h"
-#include "services/multipooler/replication/promotion.h"
-#include "tools/fs/file.h"
 
 namespace multigres::pooler::manager {
 
@@ -54,7 +51,7 @@ void PoolerManager::CheckpointSoon() {
 }
 
 Awaitable<void> PoolerManager::Checkpoint() {
-  auto done = co_await sessions_.Query("CHECKPOINT", clock().After(minutes(10)));
+  auto done = co_await server_.Checkpoint(clock().After(minutes(10)));
   if (!done) {
     logger_.Warn("no checkpoint after promotion", {{"error", done.error()}});
     co_return;
@@ -160,11 +157,8 @@ Awaitable<bool> PoolerManager::IsCutOff() {
   if (!not_streaming_since_) not_streaming_since_ = clock().Now();
   if (clock().Now() - *not_streaming_since_ < kCutOffAfter) co_return false;
   const pb::PoolerAddress& primary = state_.recorded_primary->primary();
-  replication::AdminOptions options = config_.admin;
-  options.address = TcpAddress{primary.host(), static_cast<std::uint16_t>(primary.postgres_port())};
-  replication::AdminSessions sessions(reactor_, std::move(options));
-  auto recovering = co_await sessions.Scalar("SELECT pg_is_in_recovery()", clock().After(seconds(1)));
-  co_return recovering && *recovering == "f";
+  co_return co_await server_.IsPrimaryAt(primary.host(), static_cast<std::uint16_t>(primary.postgres_port()),
+                                         clock().After(seconds(1)));
 }
 
 Awaitable<Result<>> PoolerManager::Act(MonitorAction action) {
@@ -207,17 +201,17 @@ Awaitable<Result<>> PoolerManager::Act(MonitorAction action) {
 }
 
 Awaitable<Result<>> PoolerManager::StartServer() {
-  auto prepared = replication::TimelineReservation::RemoveLeftovers(config_.data_dir);
+  auto prepared = postgres_.data.RemoveTimelineLeftovers();
   if (prepared && state_.suspected_divergence) {
     const std::vector<replication::AutoConfChange> changes = {
         {.name = "primary_conninfo", .remove = true, .value = {}}};
-    prepared = replication::EditAutoConf(config_.data_dir, changes);
+    prepared = postgres_.data.EditAutoConf(changes);
   }
   if (!prepared) co_return prepared;
   postgres_action_ = data::POSTGRES_ACTION_STARTING;
   postgres_action_since_ = clock().Now();
   co_await PublishState();
-  sessions_.DropIdle();
+  server_.Disconnect();
   auto started = co_await process_.StartAsStandby(state_.suspected_divergence);
   postgres_action_ = data::POSTGRES_ACTION_UNSPECIFIED;
   state_.writes_admitted = false;

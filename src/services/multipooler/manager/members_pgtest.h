@@ -10,6 +10,7 @@
 #include "common/consensus/proposal.h"
 #include "common/topoclient/cells.h"
 #include "common/topoclient/memorytopo/memory_topo.h"
+#include "services/multipooler/manager/local_postgres.h"
 #include "services/multipooler/manager/manager.h"
 #include "services/pgctld/postgres_controller.h"
 #include "tools/fs/file.h"
@@ -135,6 +136,7 @@ struct Member {
   std::unique_ptr<LocalProcess> process;
   std::unique_ptr<LocalPeers> peers;
   NoDataPath data_path;
+  std::unique_ptr<LocalPostgres> postgres_seams;
   std::unique_ptr<PoolerManager> manager;  // null while the pooler is down
   std::unique_ptr<replication::AdminSessions> sql;
 
@@ -177,7 +179,10 @@ class Members {
   }
 
   Awaitable<Result<>> StartManager(Member& member) {
-    PoolerManager::Seams seams{reactor, *store, *member.process, *member.peers, member.data_path};
+    member.postgres_seams = std::make_unique<LocalPostgres>(reactor, member.config);
+    LocalPostgres& postgres = *member.postgres_seams;
+    PoolerManager::Seams seams{reactor,         *store,        postgres.Seams(*member.process),
+                               postgres.disk(), *member.peers, member.data_path};
     member.manager = std::make_unique<PoolerManager>(member.config, seams, TestLogger(topo_name(member)));
     co_return co_await member.manager->Start();
   }

@@ -11,16 +11,16 @@ namespace multigres::pooler::replication {
 
 namespace {
 
-SpawnOptions BackupCommand(const SeedRequest& request, const std::string& folder) {
+SpawnOptions BackupCommand(const std::string& pg_bin_dir, const SeedSource& source, const std::string& folder) {
   SpawnOptions spawn;
-  spawn.argv = {request.pg_bin_dir + "/pg_basebackup",
+  spawn.argv = {pg_bin_dir + "/pg_basebackup",
                 "--pgdata=" + folder,
                 "--wal-method=stream",
                 "--checkpoint=fast",
                 "--no-password",
-                fmt::format("--dbname=host={} port={} user={} application_name={} connect_timeout=5",
-                            request.source_host, request.source_port, request.user, request.application_name)};
-  spawn.environment = {"PGPASSFILE=" + request.passfile, "PGPASSWORD", "POSTGRES_PASSWORD", "LC_ALL=C"};
+                fmt::format("--dbname=host={} port={} user={} application_name={} connect_timeout=5", source.host,
+                            source.port, source.user, source.application_name)};
+  spawn.environment = {"PGPASSFILE=" + source.passfile, "PGPASSWORD", "POSTGRES_PASSWORD", "LC_ALL=C"};
   spawn.umask = 0077;
   spawn.new_process_group = true;
   spawn.standard_error = OutputTo::SameAsStdout();
@@ -39,13 +39,14 @@ Result<> DropSourceSettings(const std::string& folder) {
 
 }  // namespace
 
-Awaitable<Result<>> SeedDataDirectory(Reactor& reactor, SeedRequest request, Deadline deadline) {
-  const std::string folder = request.data_dir + ".seeding";
-  if (fs::Exists(request.data_dir + "/PG_VERSION")) {
-    co_return Fail(Code::kFailedPrecondition, request.data_dir + " holds a data directory already");
+Awaitable<Result<>> SeedDataDirectory(Reactor& reactor, std::string pg_bin_dir, std::string data_dir, SeedSource source,
+                                      Deadline deadline) {
+  const std::string folder = data_dir + ".seeding";
+  if (fs::Exists(data_dir + "/PG_VERSION")) {
+    co_return Fail(Code::kFailedPrecondition, data_dir + " holds a data directory already");
   }
   if (auto removed = fs::RemoveTree(folder); !removed) co_return removed;
-  auto done = co_await RunProcess(reactor, BackupCommand(request, folder), deadline);
+  auto done = co_await RunProcess(reactor, BackupCommand(pg_bin_dir, source, folder), deadline);
   Result<> seeded;
   if (!done) {
     seeded = std::unexpected(std::move(done.error()));
@@ -54,15 +55,15 @@ Awaitable<Result<>> SeedDataDirectory(Reactor& reactor, SeedRequest request, Dea
         Fail(Code::kUnavailable, fmt::format("pg_basebackup failed ({}): {}", done->status.ToString(), done->output));
   }
   if (seeded) seeded = DropSourceSettings(folder);
-  if (seeded && std::rename(folder.c_str(), request.data_dir.c_str()) != 0) {
+  if (seeded && std::rename(folder.c_str(), data_dir.c_str()) != 0) {
     seeded = Fail(Code::kInternal, fmt::format("rename {}: {}", folder, std::strerror(errno)));
   }
   if (!seeded) {
     (void)fs::RemoveTree(folder);
     co_return seeded;
   }
-  const auto slash = request.data_dir.rfind('/');
-  co_return fs::SyncDirectory(slash == 0 || slash == std::string::npos ? "/" : request.data_dir.substr(0, slash));
+  const auto slash = data_dir.rfind('/');
+  co_return fs::SyncDirectory(slash == 0 || slash == std::string::npos ? "/" : data_dir.substr(0, slash));
 }
 
 }  // namespace multigres::pooler::replication

@@ -8,11 +8,9 @@
 
 namespace multigres::pooler::replication {
 
-struct SeedRequest {
-  std::string pg_bin_dir;
-  std::string data_dir;
-  std::string source_host;
-  int source_port = 0;
+struct SeedSource {
+  std::string host;
+  int port = 0;
   std::string user;
   std::string passfile;
   std::string application_name;
@@ -21,6 +19,7 @@ struct SeedRequest {
 // pg_basebackup -X stream -c fast into <data_dir>.seeding (synced), then renamed. What an earlier attempt left there is
 // removed first. FAILED_PRECONDITION if data_dir exists. The copy has the source's postgresql.auto.conf without what
 // says whom it follows and who acknowledges.
-Awaitable<Result<>> SeedDataDirectory(Reactor& reactor, SeedRequest request, Deadline deadline);
+Awaitable<Result<>> SeedDataDirectory(Reactor& reactor, std::string pg_bin_dir, std::string data_dir, SeedSource source,
+                                      Deadline deadline);
 
 }  // namespace multigres::pooler::replication

@@ -10,8 +10,6 @@ namespace multigres::pooler::replication {
 
 namespace {
 
-using std::chrono::milliseconds;
-
 constexpr std::int64_t kMostReserved = 100000;
 
 std::string HistoryFile(const std::string& data_dir, std::int64_t timeline) {
@@ -60,32 +58,6 @@ Result<> TimelineReservation::RemoveLeftovers(const std::string& data_dir) {
     if (!removed) return std::unexpected(std::move(removed.error()));
   }
   return {};
-}
-
-Awaitable<Result<>> PromoteServer(AdminSessions& sessions, std::string data_dir, std::int64_t term, Deadline deadline) {
-  auto state = co_await ReadServerState(sessions, deadline);
-  if (!state) co_return std::unexpected(std::move(state.error()));
-  auto reservation = TimelineReservation::Make(data_dir, state->timeline, term);
-  if (!reservation) co_return std::unexpected(std::move(reservation.error()));
-  // From here on it may happen at any time, whatever this call learns of it.
-  reservation->Keep();
-  auto promoted = co_await sessions.Query("SELECT pg_promote(false)", deadline);
-  if (!promoted) co_return Fail(std::move(promoted), "pg_promote");
-  while (true) {
-    auto recovering = co_await sessions.Scalar("SELECT pg_is_in_recovery()", deadline);
-    if (recovering && *recovering == "f") break;
-    if (deadline.Passed(sessions.clock().Now())) {
-      co_return Fail(Code::kDeadlineExceeded, "PostgreSQL was told to promote and is still in recovery");
-    }
-    co_await SleepFor(sessions.clock(), milliseconds(5));
-  }
-  auto now = co_await ReadServerState(sessions, deadline);
-  if (!now) co_return std::unexpected(std::move(now.error()));
-  if (now->timeline != term + 1) {
-    co_return Fail(Code::kInternal,
-                   fmt::format("promotion in term {} gave timeline {} instead of {}", term, now->timeline, term + 1));
-  }
-  co_return Result<>();
 }
 
 }  // namespace multigres::pooler::replication

@@ -1,11 +1,11 @@
-// Making a standby the primary, on a timeline id that belongs to its term alone.
+// The timeline id of a promotion: it belongs to its term alone.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "services/multipooler/replication/server_state.h"
+#include "tools/result/error.h"
 
 namespace multigres::pooler::replication {
 
@@ -34,8 +34,5 @@ class TimelineReservation {
   TimelineReservation() = default;
   std::vector<std::string> files_;
 };
-
-// pg_promote, and waiting until the server is out of recovery.
-Awaitable<Result<>> PromoteServer(AdminSessions& sessions, std::string data_dir, std::int64_t term, Deadline deadline);
 
 }  // namespace multigres::pooler::replication

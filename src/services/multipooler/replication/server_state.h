@@ -1,4 +1,4 @@
-// What PostgreSQL says about its recovery, its WAL and its replication, read in one round trip.
+// What PostgreSQL says about its recovery, its WAL and its replication.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "common/consensus/lsn.h"
-#include "services/multipooler/replication/admin_sessions.h"
 
 namespace multigres::pooler::replication {
 
@@ -39,9 +38,6 @@ struct ServerState {
   std::vector<std::string> connected_followers;  // application names of physical walsenders
 };
 
-// 2 s unless the deadline is earlier.
-Awaitable<Result<ServerState>> ReadServerState(AdminSessions& sessions, Deadline deadline);
-
 // Physical walsenders as a primary sees them.
 struct Follower {
   std::string application_name;
@@ -49,6 +45,5 @@ struct Follower {
   std::optional<Lsn> flush_lsn;
   int sync_priority = 0;
 };
-Awaitable<Result<std::vector<Follower>>> ReadFollowers(AdminSessions& sessions, Deadline deadline);
 
 }  // namespace multigres::pooler::replication

@@ -1,5 +1,7 @@
 #include "services/multipooler/replication/standby_control.h"
 
+#include "tools/async/event.h"
+
 namespace multigres::pooler::replication {
 
 namespace {
@@ -23,8 +25,8 @@ Error StillWaiting(std::string_view what, const ServerState& state) {
 
 }  // namespace
 
-Awaitable<Result<>> Follow(AdminSessions& sessions, PrimaryConninfo conninfo, Deadline deadline) {
-  auto state = co_await ReadServerState(sessions, deadline);
+Awaitable<Result<>> Follow(Server& server, PrimaryConninfo conninfo, Deadline deadline) {
+  auto state = co_await server.ReadState(deadline);
   if (!state) co_return std::unexpected(std::move(state.error()));
   if (!state->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
   std::vector<SettingChange> changes;
@@ -32,93 +34,91 @@ Awaitable<Result<>> Follow(AdminSessions& sessions, PrimaryConninfo conninfo, De
   if (state->primary_conninfo != wanted) changes.push_back({"primary_conninfo", wanted});
   if (!state->restore_command.empty()) changes.push_back({"restore_command", ""});
   if (!changes.empty()) {
-    auto changed = co_await ChangeSettings(sessions, std::move(changes), deadline);
+    auto changed = co_await server.ChangeSettings(std::move(changes), deadline);
     if (!changed) co_return changed;
   }
-  if (state->replay_paused) co_return co_await ResumeReplay(sessions, deadline);
+  if (state->replay_paused) co_return co_await ResumeReplay(server, deadline);
   co_return Result<>();
 }
 
-Awaitable<Result<>> StopReceiver(AdminSessions& sessions, Deadline deadline) {
+Awaitable<Result<>> StopReceiver(Server& server, Deadline deadline) {
   std::vector<SettingChange> changes;
   changes.push_back({"primary_conninfo", ""});
-  auto changed = co_await ChangeSettings(sessions, std::move(changes), deadline);
+  auto changed = co_await server.ChangeSettings(std::move(changes), deadline);
   if (!changed) co_return changed;
   while (true) {
-    auto state = co_await ReadServerState(sessions, deadline);
+    auto state = co_await server.ReadState(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     const bool idle = state->receiver_status.empty() || state->receiver_status == "waiting";
     if (idle && state->primary_conninfo.empty()) co_return Result<>();
-    if (deadline.Passed(sessions.clock().Now())) {
+    if (deadline.Passed(server.clock().Now())) {
       co_return std::unexpected(StillWaiting("WAL receiver didn't stop", *state));
     }
-    co_await SleepFor(sessions.clock(), kReceiverPoll);
+    co_await SleepFor(server.clock(), kReceiverPoll);
   }
 }
 
-Awaitable<Result<>> StopParticipation(AdminSessions& sessions, PostgresProcess& process, Deadline deadline) {
-  auto stopped = co_await StopReceiver(sessions, deadline);
+Awaitable<Result<>> StopParticipation(Server& server, PostgresProcess& process, Deadline deadline) {
+  auto stopped = co_await StopReceiver(server, deadline);
   if (!stopped) co_return stopped;
-  auto state = co_await ReadServerState(sessions, deadline);
+  auto state = co_await server.ReadState(deadline);
   if (!state) co_return std::unexpected(std::move(state.error()));
   if (!state->restore_command.empty()) {
     std::vector<SettingChange> changes;
     changes.push_back({"restore_command", ""});
-    auto changed = co_await ChangeSettings(sessions, std::move(changes), deadline);
+    auto changed = co_await server.ChangeSettings(std::move(changes), deadline);
     if (!changed) co_return changed;
     auto ended = co_await process.StopRestoreCommand();
     if (!ended) co_return Fail(std::move(ended), "restore_command");
   }
   if (state->replay_paused) {
-    auto resumed = co_await ResumeReplay(sessions, deadline);
+    auto resumed = co_await ResumeReplay(server, deadline);
     if (!resumed) co_return resumed;
   }
-  co_return co_await WaitForReplay(sessions, deadline);
+  co_return co_await WaitForReplay(server, deadline);
 }
 
-Awaitable<Result<>> WaitForReplay(AdminSessions& sessions, Deadline deadline) {
+Awaitable<Result<>> WaitForReplay(Server& server, Deadline deadline) {
   int waiting_polls = 0;
   while (true) {
-    auto state = co_await ReadServerState(sessions, deadline);
+    auto state = co_await server.ReadState(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     if (state->receive_lsn && state->replay_lsn >= state->receive_lsn) co_return Result<>();
     waiting_polls = WaitsForNewWal(*state) ? waiting_polls + 1 : 0;
     if (waiting_polls >= 2) co_return Result<>();
-    if (deadline.Passed(sessions.clock().Now())) co_return std::unexpected(StillWaiting("replay didn't end", *state));
-    co_await SleepFor(sessions.clock(), kReplayPoll);
+    if (deadline.Passed(server.clock().Now())) co_return std::unexpected(StillWaiting("replay didn't end", *state));
+    co_await SleepFor(server.clock(), kReplayPoll);
   }
 }
 
-Awaitable<Result<>> WaitForLsn(AdminSessions& sessions, Lsn target, Deadline deadline) {
+Awaitable<Result<>> WaitForLsn(Server& server, Lsn target, Deadline deadline) {
   while (true) {
-    auto state = co_await ReadServerState(sessions, deadline);
+    auto state = co_await server.ReadState(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     if (!state->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
     if (state->replay_lsn && *state->replay_lsn >= target) co_return Result<>();
-    if (deadline.Passed(sessions.clock().Now())) {
+    if (deadline.Passed(server.clock().Now())) {
       co_return std::unexpected(StillWaiting(::multigres::consensus::LsnText(target) + " not replayed", *state));
     }
-    co_await SleepFor(sessions.clock(), kReplayPoll);
+    co_await SleepFor(server.clock(), kReplayPoll);
   }
 }
 
-Awaitable<Result<>> PauseReplay(AdminSessions& sessions, bool wait, Deadline deadline) {
-  auto paused = co_await sessions.Query("SELECT pg_wal_replay_pause()", deadline);
-  if (!paused) co_return std::unexpected(std::move(paused.error()));
+Awaitable<Result<>> PauseReplay(Server& server, bool wait, Deadline deadline) {
+  auto paused = co_await server.SetReplayPaused(true, deadline);
+  if (!paused) co_return paused;
   while (wait) {
-    auto state = co_await ReadServerState(sessions, deadline);
+    auto state = co_await server.ReadState(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     if (state->replay_pause_state == "paused") break;
-    if (deadline.Passed(sessions.clock().Now())) co_return std::unexpected(StillWaiting("replay not paused", *state));
-    co_await SleepFor(sessions.clock(), kReplayPoll);
+    if (deadline.Passed(server.clock().Now())) co_return std::unexpected(StillWaiting("replay not paused", *state));
+    co_await SleepFor(server.clock(), kReplayPoll);
   }
   co_return Result<>();
 }
 
-Awaitable<Result<>> ResumeReplay(AdminSessions& sessions, Deadline deadline) {
-  auto resumed = co_await sessions.Query("SELECT pg_wal_replay_resume()", deadline);
-  if (!resumed) co_return std::unexpected(std::move(resumed.error()));
-  co_return Result<>();
+Awaitable<Result<>> ResumeReplay(Server& server, Deadline deadline) {
+  co_return co_await server.SetReplayPaused(false, deadline);
 }
 
 }  // namespace multigres::pooler::replication

@@ -4,29 +4,29 @@
 #include <string>
 
 #include "services/multipooler/replication/postgres_process.h"
-#include "services/multipooler/replication/server_state.h"
+#include "services/multipooler/replication/server.h"
 #include "services/multipooler/replication/settings.h"
 
 namespace multigres::pooler::replication {
 
 // Swaps primary_conninfo (and drops restore_command) if it differs, and resumes a paused replay.
-Awaitable<Result<>> Follow(AdminSessions& sessions, PrimaryConninfo conninfo, Deadline deadline);
+Awaitable<Result<>> Follow(Server& server, PrimaryConninfo conninfo, Deadline deadline);
 
 // Empties primary_conninfo and waits until the WAL receiver is gone (or waits without one).
-Awaitable<Result<>> StopReceiver(AdminSessions& sessions, Deadline deadline);
+Awaitable<Result<>> StopReceiver(Server& server, Deadline deadline);
 
 // Takes no part in replication any more: receiver stopped, restore_command dropped and ended, everything received
 // replayed. DEADLINE_EXCEEDED if replay stalls.
-Awaitable<Result<>> StopParticipation(AdminSessions& sessions, PostgresProcess& process, Deadline deadline);
+Awaitable<Result<>> StopParticipation(Server& server, PostgresProcess& process, Deadline deadline);
 
 // Done when replay has reached what was received, or the startup process was seen waiting for new WAL in two polls in a
 // row, 100 ms apart. An LSN that stands still proves nothing.
-Awaitable<Result<>> WaitForReplay(AdminSessions& sessions, Deadline deadline);
+Awaitable<Result<>> WaitForReplay(Server& server, Deadline deadline);
 
 // Polls every 100 ms until the server has replayed up to `target`.
-Awaitable<Result<>> WaitForLsn(AdminSessions& sessions, Lsn target, Deadline deadline);
+Awaitable<Result<>> WaitForLsn(Server& server, Lsn target, Deadline deadline);
 
-Awaitable<Result<>> PauseReplay(AdminSessions& sessions, bool wait, Deadline deadline);
-Awaitable<Result<>> ResumeReplay(AdminSessions& sessions, Deadline deadline);
+Awaitable<Result<>> PauseReplay(Server& server, bool wait, Deadline deadline);
+Awaitable<Result<>> ResumeReplay(Server& server, Deadline deadline);
 
 }  // namespace multigres::pooler::replication

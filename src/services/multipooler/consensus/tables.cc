@@ -1,5 +1,6 @@
-#include "services/multipooler/consensus/schema.h"
+#include "services/multipooler/consensus/tables.h"
 
+#include "common/pgclient/query.h"
 #include "services/multipooler/consensus/rule_rows.h"
 
 namespace multigres::pooler::consensus {
@@ -111,8 +112,7 @@ ON CONFLICT DO NOTHING;
 
 }  // namespace
 
-Awaitable<Result<>> CreateSchema(replication::AdminSessions& sessions, ::clustermetadata::DurabilityPolicy policy,
-                                 std::string bootstrapper, Deadline deadline) {
+std::string CreateSchemaStatements(const ::clustermetadata::DurabilityPolicy& policy, const std::string& bootstrapper) {
   using pgclient::QuoteLiteral;
   std::string sql = "BEGIN; SET LOCAL synchronous_commit = local;";
   sql += kTables;
@@ -120,18 +120,14 @@ Awaitable<Result<>> CreateSchema(replication::AdminSessions& sessions, ::cluster
   sql += fmt::format(kBootstrapRow, QuoteLiteral(bootstrapper), QuoteLiteral(policy.policy_name()),
                      QuoteLiteral(QuorumTypeText(policy)), policy.required_count());
   sql += "COMMIT";
-  auto made = co_await sessions.Query(std::move(sql), deadline);
-  if (!made) co_return Fail(std::move(made), "create schema multigres");
-  co_return Result<>();
+  return sql;
 }
 
-Awaitable<Result<>> RecreateUnlogged(replication::AdminSessions& sessions, Deadline deadline) {
+std::string RecreateUnloggedStatements() {
   std::string sql = "BEGIN; SET LOCAL synchronous_commit = local; DROP TABLE IF EXISTS multigres.backend_vpid;";
   sql += kUnloggedTables;
   sql += "COMMIT";
-  auto made = co_await sessions.Query(std::move(sql), deadline);
-  if (!made) co_return Fail(std::move(made), "recreate multigres.backend_vpid");
-  co_return Result<>();
+  return sql;
 }
 
 }  // namespace multigres::pooler::consensus

@@ -1,0 +1,31 @@
+#include "services/multipooler/replication/data_directory.h"
+
+#include "services/multipooler/replication/promotion.h"
+#include "tools/fs/file.h"
+
+namespace multigres::pooler::replication {
+
+bool LocalDataDirectory::Exists() const {
+  return fs::Exists(path_ + "/PG_VERSION");
+}
+
+Result<> LocalDataDirectory::EditAutoConf(const std::vector<AutoConfChange>& changes) {
+  return replication::EditAutoConf(path_, changes);
+}
+
+Result<> LocalDataDirectory::RemoveTimelineLeftovers() {
+  return TimelineReservation::RemoveLeftovers(path_);
+}
+
+Awaitable<Result<>> LocalDataDirectory::Seed(SeedSource source, Deadline deadline) {
+  co_return co_await SeedDataDirectory(reactor_, pg_bin_dir_, path_, std::move(source), deadline);
+}
+
+Result<> LocalDataDirectory::Remove() {
+  for (const char* suffix : {"", ".init", ".seeding"}) {
+    if (auto removed = fs::RemoveTree(path_ + suffix); !removed) return removed;
+  }
+  return {};
+}
+
+}  // namespace multigres::pooler::replication
