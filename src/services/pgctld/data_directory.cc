@@ -5,7 +5,6 @@
 
 #include <charconv>
 #include <filesystem>
-#include <sstream>
 
 #include "tools/fs/file.h"
 
@@ -14,9 +13,6 @@ namespace multigres::pgctld {
 namespace {
 
 constexpr mode_t kOthersMask = 0077;
-
-// Line numbers of postmaster.pid (pidfile.h of PostgreSQL).
-enum PidFileLine { kPid = 0, kDataDir = 1, kStartTime = 2, kPort = 3, kSocketDir = 4, kStatus = 7 };
 
 template <class Number>
 Number ToNumber(std::string_view text) {
@@ -29,19 +25,6 @@ std::string Trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
-}
-
-// A postmaster and its children are postgres processes whose working folder is their data folder: that tells them from
-// whatever else got the pid, or works there.
-bool RunsOn(pid_t pid, const std::string& data_dir) {
-  std::error_code error;
-  const auto working = std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid), error);
-  if (error) return false;
-  const auto wanted = std::filesystem::canonical(data_dir, error);
-  if (error || working != wanted) return false;
-  const auto program = std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), error);
-  // "postgres (deleted)" after an upgrade.
-  return !error && program.filename().string().starts_with("postgres");
 }
 
 }  // namespace
@@ -73,21 +56,7 @@ Result<> DataDirectory::CheckOwnership() const {
 }
 
 std::optional<RunningPostmaster> DataDirectory::FindPostmaster() const {
-  auto text = fs::ReadFile(path_ + "/postmaster.pid");
-  if (!text) return std::nullopt;
-  std::vector<std::string> lines;
-  std::istringstream stream(*text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(Trimmed(line));
-  if (lines.empty()) return std::nullopt;
-  const auto pid = ToNumber<pid_t>(lines[kPid]);
-  auto identity = IdentifyProcess(pid);
-  if (pid <= 0 || !identity || !IsRunning(*identity) || !RunsOn(pid, path_)) return std::nullopt;
-  lines.resize(std::max<std::size_t>(lines.size(), kStatus + 1));
-  return RunningPostmaster{.process = std::move(*identity),
-                           .started_at_unix_s = ToNumber<std::int64_t>(lines[kStartTime]),
-                           .port = ToNumber<std::uint16_t>(lines[kPort]),
-                           .socket_dir = lines[kSocketDir],
-                           .status = lines[kStatus]};
+  return pgdata::FindPostmaster(path_);
 }
 
 std::vector<ProcessIdentity> DataDirectory::FindProcesses() const {
@@ -95,7 +64,7 @@ std::vector<ProcessIdentity> DataDirectory::FindProcesses() const {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const auto pid = ToNumber<pid_t>(entry.path().filename().string());
-    if (pid <= 0 || !RunsOn(pid, path_)) continue;
+    if (pid <= 0 || !pgdata::RunsOn(pid, path_)) continue;
     auto identity = IdentifyProcess(pid);
     if (identity && IsRunning(*identity)) found.push_back(std::move(*identity));
   }

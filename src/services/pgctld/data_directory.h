@@ -6,19 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "common/pgdata/postmaster_file.h"
 #include "tools/process/process_identity.h"
 #include "tools/result/error.h"
 
 namespace multigres::pgctld {
 
-// postmaster.pid, of a postmaster that really runs on this folder.
-struct RunningPostmaster {
-  ProcessIdentity process;
-  std::int64_t started_at_unix_s = 0;
-  std::uint16_t port = 0;
-  std::string socket_dir;
-  std::string status;  // "starting", "stopping", "ready", "standby"
-};
+using pgdata::RunningPostmaster;
 
 class DataDirectory {
  public:
