@@ -6,11 +6,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cmd/multigres/admin_client.h"
 #include "cmd/multigres/command.h"
-#include "common/provisioner/cluster_config.h"
-#include "common/rpc/channel.h"
-#include "multiadminservice.pb.h"
-#include "multiadminservice.rpc.h"
 
 namespace multigres::cli {
 
@@ -38,38 +35,11 @@ Result<std::string> ToJson(const google::protobuf::Message& message, const char*
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-Result<Address> AdminAddress(const GlobalFlags& flags) {
-  if (!flags.admin_server.empty()) return ParseAddress(flags.admin_server);
-  auto path = provisioner::FindClusterConfig(flags.config_path, flags.config_name, flags.config_file);
-  if (!path) return Fail(std::move(path), "no --admin-server is given");
-  auto config = provisioner::LoadClusterConfig(*path);
-  if (!config) return std::unexpected(std::move(config.error()));
-  TcpAddress address;
-  address.host = "localhost";
-  address.port = config->multiadmin.grpc_port;
-  return address;
-}
-
-using AdminClient = ::multiadmin::rpc::MultiAdminServiceClient;
-
-// One call on a connection of its own; the answer goes to stdout.
+// The answer goes to stdout.
 template <class Request, class Response>
-Awaitable<Result<>> Ask(Context& context, Awaitable<Result<Response>> (AdminClient::*method)(Request, rpc::CallOptions),
-                        Request request, const char* list) {
-  auto address = AdminAddress(context.flags);
-  if (!address) co_return std::unexpected(std::move(address.error()));
-  auto channel = rpc::Channel::Create(context.reactor, *address);
-  rpc::CallOptions options;
-  options.deadline = context.reactor.clock().After(30s);
-  AdminClient client(*channel);
-  auto response = co_await (client.*method)(std::move(request), options);
-  co_await channel->Close();
-  if (!response) {
-    if (response.error().code() == Code::kUnavailable) {
-      co_return Fail(std::move(response), fmt::format("multiadmin at {}", ToString(*address)));
-    }
-    co_return std::unexpected(std::move(response.error()));
-  }
+Awaitable<Result<>> Show(Context& context, AdminMethod<Request, Response> method, Request request, const char* list) {
+  auto response = co_await AskAdmin(context, method, std::move(request), 30s);
+  if (!response) co_return std::unexpected(std::move(response.error()));
   auto text = ToJson(*response, list);
   if (!text) co_return std::unexpected(std::move(text.error()));
   std::fputs(text->c_str(), stdout);
@@ -79,40 +49,40 @@ Awaitable<Result<>> Ask(Context& context, Awaitable<Result<Response>> (AdminClie
 Awaitable<Result<>> GetCell(Context& context, const AdminFlags& flags) {
   ::multiadmin::GetCellRequest request;
   request.set_name(flags.name);
-  return Ask(context, &AdminClient::GetCell, std::move(request), nullptr);
+  return Show(context, &AdminClient::GetCell, std::move(request), nullptr);
 }
 
 Awaitable<Result<>> GetDatabase(Context& context, const AdminFlags& flags) {
   ::multiadmin::GetDatabaseRequest request;
   request.set_name(flags.name);
-  return Ask(context, &AdminClient::GetDatabase, std::move(request), nullptr);
+  return Show(context, &AdminClient::GetDatabase, std::move(request), nullptr);
 }
 
 Awaitable<Result<>> GetCellNames(Context& context, const AdminFlags&) {
-  return Ask(context, &AdminClient::GetCellNames, ::multiadmin::GetCellNamesRequest(), "names");
+  return Show(context, &AdminClient::GetCellNames, ::multiadmin::GetCellNamesRequest(), "names");
 }
 
 Awaitable<Result<>> GetDatabaseNames(Context& context, const AdminFlags&) {
-  return Ask(context, &AdminClient::GetDatabaseNames, ::multiadmin::GetDatabaseNamesRequest(), "names");
+  return Show(context, &AdminClient::GetDatabaseNames, ::multiadmin::GetDatabaseNamesRequest(), "names");
 }
 
 Awaitable<Result<>> GetGateways(Context& context, const AdminFlags& flags) {
   ::multiadmin::GetGatewaysRequest request;
   for (const std::string& cell : flags.cells) request.add_cells(cell);
-  return Ask(context, &AdminClient::GetGateways, std::move(request), "gateways");
+  return Show(context, &AdminClient::GetGateways, std::move(request), "gateways");
 }
 
 Awaitable<Result<>> GetOrchs(Context& context, const AdminFlags& flags) {
   ::multiadmin::GetOrchsRequest request;
   for (const std::string& cell : flags.cells) request.add_cells(cell);
-  return Ask(context, &AdminClient::GetOrchs, std::move(request), "orchs");
+  return Show(context, &AdminClient::GetOrchs, std::move(request), "orchs");
 }
 
 Awaitable<Result<>> GetPoolers(Context& context, const AdminFlags& flags) {
   ::multiadmin::GetPoolersRequest request;
   for (const std::string& cell : flags.cells) request.add_cells(cell);
   request.set_database(flags.database);
-  return Ask(context, &AdminClient::GetPoolers, std::move(request), "poolers");
+  return Show(context, &AdminClient::GetPoolers, std::move(request), "poolers");
 }
 
 Awaitable<Result<>> GetPoolerStatus(Context& context, const AdminFlags& flags) {
@@ -120,7 +90,7 @@ Awaitable<Result<>> GetPoolerStatus(Context& context, const AdminFlags& flags) {
   request.mutable_pooler_id()->set_component(clustermetadata::ID::MULTIPOOLER);
   request.mutable_pooler_id()->set_cell(flags.cell);
   request.mutable_pooler_id()->set_name(flags.service_id);
-  return Ask(context, &AdminClient::GetPoolerStatus, std::move(request), nullptr);
+  return Show(context, &AdminClient::GetPoolerStatus, std::move(request), nullptr);
 }
 
 using Handler = Awaitable<Result<>> (*)(Context&, const AdminFlags&);

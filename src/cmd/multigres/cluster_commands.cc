@@ -171,6 +171,7 @@ void AddClusterCommands(CLI::App& app, Command* chosen) {
   supervise.add_option("--root-working-dir", flags->root_working_dir)->required();
   supervise.callback([chosen, flags] { *chosen = [flags](Context& context) { return Supervise(context, *flags); }; });
 
+  AddSwitchCommand(cluster, chosen);
   AddUnavailableCommands(app, cluster, chosen);
 }
 

@@ -36,6 +36,8 @@ using Command = std::function<Awaitable<Result<>>(Context& context)>;
 void AddClusterCommands(CLI::App& app, Command* chosen);
 void AddAdminCommands(CLI::App& app, Command* chosen);
 void AddTopologyCommands(CLI::App& app, Command* chosen);
+// cluster switch-primary
+void AddSwitchCommand(CLI::App& cluster, Command* chosen);
 // What exists in the specification and isn't in this build: an error that says so.
 void AddUnavailableCommands(CLI::App& app, CLI::App& cluster, Command* chosen);
 

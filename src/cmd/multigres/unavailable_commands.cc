@@ -15,8 +15,8 @@ Awaitable<Result<>> Unavailable(std::string command) {
 }  // namespace
 
 void AddUnavailableCommands(CLI::App& /*app*/, CLI::App& cluster, Command* chosen) {
-  for (const char* name : {"backup", "list-backups", "expire-backups", "verify-backups", "switch-primary",
-                           "apply-rule-change", "check-backup-config", "refresh-credentials"}) {
+  for (const char* name : {"backup", "list-backups", "expire-backups", "verify-backups", "apply-rule-change",
+                           "check-backup-config", "refresh-credentials"}) {
     CLI::App& command = *cluster.add_subcommand(name, "not available in this build");
     command.fallthrough(false);
     command.allow_extras();

@@ -8,7 +8,7 @@
 #include "common/topoclient/names.h"
 #include "multiadminservice.pb.h"
 #include "multipoolermanagerdata.pb.h"
-#include "multipoolermanagerservice.rpc.h"
+#include "services/multiadmin/pooler_connection.h"
 
 namespace multigres::admin {
 
@@ -57,30 +57,6 @@ std::vector<std::string> ToVector(const Names& names) {
 }
 
 }  // namespace
-
-// Its channel is closed in the background, however the coroutine that owns this ends.
-class AdminService::PoolerConnection {
- public:
-  PoolerConnection(TaskGroup& tasks, std::string name, Reactor& reactor, Address address, rpc::ChannelOptions options)
-      : tasks_(tasks),
-        name_(std::move(name)),
-        channel_(rpc::Channel::Create(reactor, std::move(address), std::move(options))),
-        client_(*channel_) {}
-  ~PoolerConnection() { tasks_.Spawn("close pooler channel", Close(std::move(channel_))); }
-  PoolerConnection(const PoolerConnection&) = delete;
-  PoolerConnection& operator=(const PoolerConnection&) = delete;
-
-  const std::string& name() const { return name_; }
-  ::multipoolermanager::rpc::MultiPoolerManagerClient& client() { return client_; }
-
- private:
-  static Awaitable<void> Close(std::unique_ptr<rpc::Channel> channel) { co_await channel->Close(); }
-
-  TaskGroup& tasks_;
-  std::string name_;
-  std::unique_ptr<rpc::Channel> channel_;
-  ::multipoolermanager::rpc::MultiPoolerManagerClient client_;
-};
 
 AdminService::AdminService(topo::Store& store, rpc::ChannelOptions pooler_channel, Logger logger)
     : store_(store),
@@ -161,8 +137,7 @@ Awaitable<Result<::multiadmin::GetOrchsResponse>> AdminService::GetOrchs(rpc::Se
   co_return response;
 }
 
-Awaitable<Result<std::unique_ptr<AdminService::PoolerConnection>>> AdminService::ReachPooler(
-    rpc::ServerContext& context, ID id) {
+Awaitable<Result<std::unique_ptr<PoolerConnection>>> AdminService::ReachPooler(rpc::ServerContext& context, ID id) {
   if (id.component() == ID::UNKNOWN) id.set_component(ID::MULTIPOOLER);
   if (id.component() != ID::MULTIPOOLER) {
     co_return Fail(Code::kInvalidArgument, "pooler_id: the component must be MULTIPOOLER");

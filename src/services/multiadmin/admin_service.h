@@ -12,6 +12,8 @@
 
 namespace multigres::admin {
 
+class PoolerConnection;
+
 // Lives on the store's reactor. Methods that aren't overridden answer UNIMPLEMENTED.
 class AdminService final : public ::multiadmin::rpc::MultiAdminService {
  public:
@@ -41,14 +43,21 @@ class AdminService final : public ::multiadmin::rpc::MultiAdminService {
       rpc::ServerContext& context, const ::multiadmin::GetPoolerStatusRequest& request) override;
   Awaitable<Result<::multiadmin::SetPostgresRestartsEnabledResponse>> SetPostgresRestartsEnabled(
       rpc::ServerContext& context, const ::multiadmin::SetPostgresRestartsEnabledRequest& request) override;
+  // Asks the shard's leader, by its routing state of the highest rule, to step down, and returns once it has: the
+  // orchestrators then appoint another. Waits first while a promise of an unfinished appointment, younger than 4 s,
+  // would make them hold back. NOT_FOUND without a leader, FAILED_PRECONDITION without another pooler that could
+  // follow, else the pooler's own error.
+  Awaitable<Result<::multiadmin::SwitchPrimaryResponse>> SwitchPrimary(
+      rpc::ServerContext& context, const ::multiadmin::SwitchPrimaryRequest& request) override;
 
  private:
-  class PoolerConnection;
-
   // A connection of its own for the calls of one request: a stale address or a pooler that has gone leaves nothing
   // behind that goes on dialling.
   Awaitable<Result<std::unique_ptr<PoolerConnection>>> ReachPooler(rpc::ServerContext& context, clustermetadata::ID id);
   rpc::CallOptions PoolerCall(rpc::ServerContext& context) const;
+  Awaitable<Result<clustermetadata::ID>> FindLeader(rpc::ServerContext& context, clustermetadata::ShardKey shard);
+  // Until orchestrators no longer hold back for an appointment that this pooler has promised to.
+  Awaitable<Result<>> WaitOutPromise(rpc::ServerContext& context, PoolerConnection& leader);
 
   topo::Store& store_;
   rpc::ChannelOptions pooler_channel_;

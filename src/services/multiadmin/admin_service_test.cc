@@ -120,11 +120,89 @@ TEST(AdminService, UnreachablePoolerIsUnavailable) {
   });
 }
 
+::multiadmin::SwitchPrimaryRequest SwitchOf(const char* database) {
+  ::multiadmin::SwitchPrimaryRequest request;
+  request.mutable_shard_key()->set_database(database);
+  request.mutable_shard_key()->set_table_group("default");
+  request.mutable_shard_key()->set_shard("0-inf");
+  request.set_reason("test");
+  return request;
+}
+
+TEST(AdminService, SwitchesFromTheLeaderOfTheHighestRule) {
+  RunClient([](AdminWorld& world, Client& client) -> Awaitable<void> {
+    FakePooler stale(world.reactor);
+    FakePooler leader(world.reactor);
+    co_await world.AddCell("zone1");
+    co_await world.AddPooler("zone1", "leader", "postgres", "0-inf", 1, leader.port());
+    co_await world.AddPooler("zone1", "stale", "postgres", "0-inf", 1, stale.port());
+    co_await world.SetRole("stale", clustermetadata::PRIMARY, 3);
+    co_await world.SetRole("leader", clustermetadata::PRIMARY, 4);
+    auto switched = co_await client.SwitchPrimary(SwitchOf("postgres"));
+    EXPECT_TRUE(switched) << (switched ? "" : switched.error().ToString());
+    if (switched) EXPECT_EQ(switched->old_leader_id().name(), "leader");
+    EXPECT_EQ(leader.resignations, 1);
+    EXPECT_EQ(stale.resignations, 0);
+    leader.fails_with = "no follower is connected";
+    switched = co_await client.SwitchPrimary(SwitchOf("postgres"));
+    EXPECT_TRUE(!switched && switched.error().ToString() ==
+                                 "FAILED_PRECONDITION: pooler 'multipooler-zone1-leader': no follower is connected");
+    co_await leader.Stop(world.reactor);
+    co_await stale.Stop(world.reactor);
+  });
+}
+
+TEST(AdminService, DoesNotSwitchWithoutALeaderOrSomebodyToTakeOver) {
+  RunClient([](AdminWorld& world, Client& client) -> Awaitable<void> {
+    co_await world.AddCell("zone1");
+    co_await world.AddPooler("zone1", "other", "elsewhere");
+    auto nobody = co_await client.SwitchPrimary(SwitchOf("postgres"));
+    EXPECT_TRUE(!nobody && nobody.error().ToString() == "NOT_FOUND: shard 'postgres/default/0-inf' has no leader");
+    co_await world.AddPooler("zone1", "alone");
+    auto alone = co_await client.SwitchPrimary(SwitchOf("postgres"));
+    EXPECT_TRUE(!alone && alone.error().code() == Code::kFailedPrecondition);
+    auto shardless = co_await client.SwitchPrimary({});
+    EXPECT_TRUE(!shardless && shardless.error().code() == Code::kInvalidArgument);
+  });
+}
+
+// Orchestrators hold back while a promise of an unfinished appointment is younger than 4 s: a leader that resigned then
+// would leave the shard without one for so long.
+TEST(AdminService, WaitsOutAYoungPromiseBeforeASwitch) {
+  RunClient([](AdminWorld& world, Client& client) -> Awaitable<void> {
+    FakePooler leader(world.reactor);
+    co_await world.AddCell("zone1");
+    co_await world.AddPooler("zone1", "a", "postgres", "0-inf", 1, leader.port());
+    co_await world.AddPooler("zone1", "b");
+    co_await world.SetRole("b", clustermetadata::REPLICA, 0);
+    clustermetadata::TermRevocation promise;
+    promise.set_revoked_below_term(std::int64_t{1} << 41);
+    promise.mutable_accepted_coordinator_id()->set_name("orch");
+    const auto initiated = world.reactor.clock().WallNow() - 3800ms;
+    promise.mutable_coordinator_initiated_at()->set_seconds(
+        std::chrono::duration_cast<std::chrono::seconds>(initiated.time_since_epoch()).count());
+    promise.mutable_coordinator_initiated_at()->set_nanos(
+        static_cast<std::int32_t>((initiated.time_since_epoch() % 1s).count()));
+    leader.promise = promise;
+    auto switched = co_await client.SwitchPrimary(SwitchOf("postgres"));
+    EXPECT_TRUE(switched) << (switched ? "" : switched.error().ToString());
+    EXPECT_GE(world.reactor.clock().WallNow() - initiated, 4s);
+    // Long over: no wait.
+    leader.promise->mutable_coordinator_initiated_at()->set_seconds(1000);
+    const TimePoint begun = world.reactor.clock().Now();
+    switched = co_await client.SwitchPrimary(SwitchOf("postgres"));
+    EXPECT_TRUE(switched) << (switched ? "" : switched.error().ToString());
+    EXPECT_LT(world.reactor.clock().Now() - begun, 4s);
+    EXPECT_EQ(leader.resignations, 2);
+    co_await leader.Stop(world.reactor);
+  });
+}
+
 TEST(AdminService, SaysWhatIsNotBuilt) {
   RunClient([](AdminWorld& /*world*/, Client& client) -> Awaitable<void> {
-    auto done = co_await client.SwitchPrimary({});
+    auto done = co_await client.VerifyBackups({});
     EXPECT_FALSE(done);
-    if (!done) EXPECT_EQ(done.error().ToString(), "UNIMPLEMENTED: method SwitchPrimary is not implemented");
+    if (!done) EXPECT_EQ(done.error().ToString(), "UNIMPLEMENTED: method VerifyBackups is not implemented");
   });
 }
 

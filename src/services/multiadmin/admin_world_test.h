@@ -99,6 +99,19 @@ class AdminWorld {
     record.mutable_routing_state()->mutable_rule()->set_coordinator_term(std::int64_t{1} << 40);
     EXPECT_TRUE(co_await topo::CreateComponent(*store, {}, record));
   }
+  // What the pooler of zone1 says that it is, by the rule of this term.
+  Awaitable<void> SetRole(std::string name, clustermetadata::PoolerType role, std::int64_t term) {
+    clustermetadata::ID id;
+    id.set_component(clustermetadata::ID::MULTIPOOLER);
+    id.set_cell("zone1");
+    id.set_name(std::move(name));
+    const auto set = [role, term](clustermetadata::MultiPooler& record) -> Result<topo::Mutation> {
+      record.mutable_routing_state()->set_role(role);
+      record.mutable_routing_state()->mutable_rule()->set_coordinator_term(term);
+      return topo::Mutation::kWrite;
+    };
+    EXPECT_TRUE(co_await topo::UpdateComponentFields<clustermetadata::MultiPooler>(*store, {}, id, set));
+  }
 
   Awaitable<http::Response> Send(http::ClientRequest request) {
     auto response = co_await http::Fetch(reactor, TcpAddress{"127.0.0.1", http_port}, std::move(request),

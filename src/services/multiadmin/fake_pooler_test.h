@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/rpc/server.h"
@@ -34,6 +35,15 @@ class FakePooler final : public ::multipoolermanager::rpc::MultiPoolerManager {
     response.mutable_status()->set_postgres_running(true);
     response.mutable_status()->mutable_postgres_action_duration()->set_seconds(3);
     response.mutable_consensus_status()->mutable_current_position()->set_lsn("0/3000060");
+    if (promise) *response.mutable_consensus_status()->mutable_term_revocation() = *promise;
+    co_return response;
+  }
+  Awaitable<Result<::multipoolermanagerdata::ResignLeadershipResponse>> ResignLeadership(
+      rpc::ServerContext& /*context*/, const ::multipoolermanagerdata::ResignLeadershipRequest& /*request*/) override {
+    ++resignations;
+    if (!fails_with.empty()) co_return Fail(Code::kFailedPrecondition, fails_with);
+    ::multipoolermanagerdata::ResignLeadershipResponse response;
+    response.set_flush_lsn("0/3000060");
     co_return response;
   }
   Awaitable<Result<::multipoolermanagerdata::SetPostgresRestartsEnabledResponse>> SetPostgresRestartsEnabled(
@@ -47,6 +57,8 @@ class FakePooler final : public ::multipoolermanager::rpc::MultiPoolerManager {
   bool silent = false;
   std::string fails_with;
   std::vector<bool> restarts;
+  std::optional<::clustermetadata::TermRevocation> promise;
+  int resignations = 0;
 
  private:
   std::unique_ptr<rpc::Server> server_;

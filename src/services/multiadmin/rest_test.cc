@@ -157,11 +157,27 @@ TEST(Rest, AnswersWhatIsNotBuiltWithUnimplemented) {
       EXPECT_TRUE(response.body.ends_with(kUnimplementedTail)) << response.body;
     }
     for (const char* target : {"/api/v1/backups", "/api/v1/backups/expire", "/api/v1/backups/verify",
-                               "/api/v1/shards/postgres/default/0-inf/rule-change",
-                               "/api/v1/shards/postgres/default/0-inf/switch-primary"}) {
+                               "/api/v1/shards/postgres/default/0-inf/rule-change"}) {
       const auto response = co_await world.Post(target, "{}");
       EXPECT_EQ(response.status, 501) << target << response.body;
     }
+  });
+}
+
+TEST(Rest, SwitchesTheLeaderOfTheShardInThePath) {
+  RunAdminWorld([](AdminWorld& world) -> Awaitable<void> {
+    FakePooler leader(world.reactor);
+    co_await world.AddCell("zone1");
+    co_await world.AddPooler("zone1", "a", "postgres", "0-inf", 1, leader.port());
+    const char* target = "/api/v1/shards/postgres/default/0-inf/switch-primary";
+    const auto alone = co_await world.Post(target, R"({"reason":"test"})");
+    EXPECT_EQ(alone.status, 400) << alone.body;
+    co_await world.AddPooler("zone1", "b");
+    co_await world.SetRole("b", clustermetadata::REPLICA, 0);
+    const auto switched = co_await world.Post(target, R"({"reason":"test"})");
+    EXPECT_EQ(switched.status, 200) << switched.body;
+    EXPECT_EQ(switched.body, R"({"oldLeaderId":{"component":"MULTIPOOLER","cell":"zone1","name":"a"}})");
+    co_await leader.Stop(world.reactor);
   });
 }
 
