@@ -1,14 +1,21 @@
 # make start | stop | status   a local cluster of three cells
 # make test                    build and run the whole test suite
+# make chaos                   a real cluster, real clients, every fault, and a table; FAULTS, RUNS, DURATION, SYSTEM (docs/chaos.md)
 # make build bench lint format fuzz clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build binaries deps test start stop status bench lint format fuzz clean
+.PHONY: build binaries deps test chaos start stop status bench lint format fuzz clean
 
 PRESET ?= release
 BUILD := build/$(PRESET)
 CLUSTER_CONFIG ?= multigres_local
 MULTIGRES := $(BUILD)/bin/multigres
+# Every fault once, then a hundred failovers of the kinds that have a target, then the same kinds on Patroni.
+FAULTS ?= all,measured:20
+RUNS ?= 1
+DURATION ?= 0
+SYSTEM ?= both
+CHAOS_OPTIONS ?=
 # Seconds that `make fuzz` gives each fuzzer.
 FUZZ_SECONDS ?= 30
 SOURCES = $(shell git ls-files '*.h' '*.cc' '*.inl')
@@ -27,6 +34,10 @@ build: deps $(BUILD)/build.ninja
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure -j $$(nproc)
+
+chaos: binaries
+	MULTIGRES_BIN_DIR=$(BUILD)/bin /usr/bin/python3 -B test/chaos/chaos.py --results chaos-results --faults $(FAULTS) --runs $(RUNS) \
+	  --duration $(DURATION) --system $(SYSTEM) $(CHAOS_OPTIONS)
 
 start: binaries
 	@[[ -f $(CLUSTER_CONFIG)/multigres.yaml ]] || $(MULTIGRES) cluster init --config-path $(CLUSTER_CONFIG)

@@ -1,0 +1,171 @@
+"""Faults of hosts, of the network between them, and of disks."""
+
+import pathlib
+import time
+
+import psycopg
+
+from fault import Catalogue
+
+FAULTS = Catalogue()
+BOTH = ("multigres", "patroni")
+
+
+@FAULTS.add(expect="failover", systems=BOTH, settle_s=120)
+def kill_host(ctx):
+    """The leader's host loses its power with all that runs on it, and boots again once another leads."""
+    ctx.lose_gateway(ctx.leader)
+    ctx.strike()
+    ctx.cluster.kill_host(ctx.leader)
+    ctx.wait_for_writes()
+    time.sleep(1)
+    ctx.cluster.boot_host(ctx.leader)
+
+
+@FAULTS.add(expect="failover", needs="network", systems=BOTH, stale_reads=True)
+def cut_off_host(ctx):
+    """The leader's host is cut off from everybody, clients too, until another leads and then some."""
+    ctx.lose_gateway(ctx.leader)
+    ctx.strike()
+    ctx.network.unplug(ctx.leader.host)
+    ctx.wait_for_writes()
+    time.sleep(2)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="failover", needs="network", stale_reads=True)
+def partition_leader(ctx):
+    """The leader's host is cut off from the other cells and etcd; its own clients still reach it, and may not be served writes."""
+    ctx.strike()
+    ctx.network.cut([ctx.leader.host], _beyond(ctx, ctx.leader))
+    ctx.wait_for_writes()
+    time.sleep(3)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="none", needs="network")
+def partition_leader_and_one(ctx):
+    """The leader and a follower on one side, the other follower with all orchestrators and etcd on the other."""
+    majority = [ctx.leader.host, ctx.followers[0].host]
+    ctx.strike()
+    ctx.network.cut(majority, [ctx.followers[1].host, ctx.cluster.control, *_orch_hosts(ctx)])
+    time.sleep(6)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="none", needs="network")
+def partition_orchs_from_leader(ctx):
+    """No orchestrator reaches the leader, its followers do."""
+    ctx.strike()
+    ctx.network.cut([ctx.leader.host], _orch_hosts(ctx))
+    time.sleep(6)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="none", needs="network")
+def deafen_orchs(ctx):
+    """What the leader's host sends to the orchestrators is lost; what they send arrives."""
+    ctx.strike()
+    ctx.network.drop([ctx.leader.host], _orch_hosts(ctx))
+    time.sleep(6)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="none", needs="network")
+def cut_off_follower(ctx):
+    """A follower's host is cut off from everybody for some seconds."""
+    ctx.lose_gateway(ctx.followers[0])
+    ctx.strike()
+    ctx.network.unplug(ctx.followers[0].host)
+    time.sleep(5)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="any", needs="network", stale_reads=True, settle_s=120)
+def silence_followers(ctx):
+    """What followers send to the leader is lost, what it sends arrives: they have the WAL, and it can't know."""
+    ctx.strike()
+    ctx.network.drop([follower.host for follower in ctx.followers], [ctx.leader.host])
+    time.sleep(6)
+    ctx.network.heal()
+
+
+@FAULTS.add(expect="failover", needs="network", stale_reads=True)
+def stale_leader_with_extra_wal(ctx):
+    """A cut-off leader commits on its own (past the gateway, synchronous_commit off) and returns: the row must be gone."""
+    ctx.strike()
+    ctx.network.cut([ctx.leader.host], _beyond(ctx, ctx.leader))
+    with ctx.leader.postgres.connect() as connection:
+        connection.execute("SET synchronous_commit = local")
+        connection.execute("INSERT INTO chaos_writes (run, writer, seq) VALUES (-1, %s, 2)", (int(ctx.struck_at),))
+    ctx.wait_for_writes()
+    time.sleep(1)
+    ctx.network.heal()
+    ctx.cluster.settle(90)
+    for cell in ctx.cluster.cells:
+        rows = cell.postgres.value("SELECT count(*) FROM chaos_writes WHERE run = -1 AND writer = %s", (int(ctx.struck_at),))
+        if rows:
+            ctx.violations.append(f"GHOST: {cell.name} still has what only the stale leader had")
+
+
+@FAULTS.add(expect="failover", needs="small-disks", settle_s=120)
+def fill_disk_of_leader(ctx):
+    """The leader's disk is full: pg_wal and the pooler's own folder."""
+    def suffer():
+        _use_up_wal(ctx.leader)
+        ctx.wait_for_writes()
+    _fill_then_free(ctx, ctx.leader, suffer)
+
+
+@FAULTS.add(expect="none", needs="small-disks", settle_s=120)
+def fill_disk_of_follower(ctx):
+    """A follower's disk is full."""
+    _fill_then_free(ctx, ctx.followers[0], lambda: time.sleep(5))
+
+
+@FAULTS.add(expect="failover", needs="small-disks", settle_s=120, patience_s=120)
+def kill_leader_while_disk_of_follower_is_full(ctx):
+    """A follower that can't write its promise promises nothing: no leader until it has room again."""
+    def kill():
+        ctx.strike()
+        ctx.leader.postgres.kill_all()
+        time.sleep(4)
+    _fill_then_free(ctx, ctx.followers[0], kill)
+
+
+def _beyond(ctx, cell):
+    """Every host but the cell's own and the clients'."""
+    return [host for host in ctx.network.hosts.values() if host not in (cell.host, ctx.cluster.clients)]
+
+
+def _orch_hosts(ctx):
+    return [cell.orch_host for cell in ctx.cluster.cells]
+
+
+def _fill_then_free(ctx, cell, meanwhile):
+    ballast = pathlib.Path(cell.pooler_dir) / "ballast"
+    ctx.strike()
+    _fill(ballast, 1 << 20)
+    _fill(ballast, 1 << 12)
+    try:
+        meanwhile()
+    finally:
+        ballast.unlink()
+
+
+def _fill(path, step):
+    with open(path, "ab", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(step))
+        except OSError:
+            pass
+
+
+def _use_up_wal(cell):
+    """Segments that were kept for reuse would last for a while."""
+    try:
+        for _ in range(100):
+            cell.postgres.query("SELECT pg_logical_emit_message(false, 'chaos', repeat('x', 100)), pg_switch_wal()")
+    except psycopg.Error:
+        pass  # it has found out
