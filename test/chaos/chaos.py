@@ -19,7 +19,7 @@ import service_faults
 from checker import fingerprints
 from false_alarms import count_false_alarms
 from multigres import MultigresCluster
-from network import LoopbackNetwork, NamespaceNetwork
+from network import LoopbackNetwork, NamespaceNetwork, can_throttle
 from patroni import PatroniCluster
 from run import Result, run_fault
 
@@ -82,8 +82,10 @@ def chosen(options, system, isolated):
 
 
 def missing(fault, isolated):
-    if fault.needs in ("network", "small-disks") and not isolated:
+    if fault.needs in ("network", "throttle", "small-disks") and not isolated:
         return "namespaces"
+    if fault.needs == "throttle" and not can_throttle():
+        return "a kernel with sch_tbf"
     if fault.needs == "faketime" and not list(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
         return "libfaketime"
     return None

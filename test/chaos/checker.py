@@ -20,7 +20,7 @@ def check(cluster, run, outcome):
                 held[int(writer)][int(seq)] += 1
     found = []
     for writer in outcome["writers"]:
-        found += _check_writer(writer, held[writer["writer"]])
+        found += check_writer(writer, held[writer["writer"]])
     for reader in outcome["readers"]:
         for writer, seq in reader["seen"]:
             if seq and not held[writer][seq]:
@@ -37,7 +37,7 @@ def _name(what, writer, seqs):
     return f"{what}: {len(seqs)} of writer {writer} ({', '.join(map(str, seqs[:MAX_NAMED]))}{more})" if seqs else None
 
 
-def _check_writer(writer, held):
+def check_writer(writer, held):
     number = writer["writer"]
     refused, unknown = set(writer["refused"]), set(writer["unknown"])
     written = set(range(1, writer["last"] + 1))

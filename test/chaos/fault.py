@@ -10,7 +10,7 @@ class Fault:
     what: str  # one line for people
     action: typing.Callable
     expect: str = "any"  # failover, none, any
-    needs: str = ""  # network, small-disks, faketime
+    needs: str = ""  # network, throttle, small-disks, faketime
     patience_s: float = 60  # until the first new write
     settle_s: float = 90  # until three members stream again
     no_errors: bool = False  # the clients must notice nothing

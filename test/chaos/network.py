@@ -7,9 +7,19 @@ import pathlib
 import subprocess
 import time
 
+# A line that is hopelessly overloaded by a standby's WAL.
+THROTTLE = ("tbf", "rate", "400kbit", "burst", "16kb", "latency", "300ms")
+
 
 def ip(*arguments):
     subprocess.run(["ip", *map(str, arguments)], check=True, capture_output=True, text=True)
+
+
+def can_throttle():
+    """Not every kernel has that queue."""
+    done = subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", *THROTTLE], capture_output=True)
+    subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], capture_output=True)
+    return done.returncode == 0
 
 
 class Host:
@@ -82,6 +92,8 @@ class NamespaceNetwork:
         self.hosts = {}
         self.keepers = []  # a process that holds each namespace
         self.rules = []
+        self.interfaces = {}
+        self.slow = []
         ip("link", "set", "lo", "up")
         pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
@@ -105,6 +117,7 @@ class NamespaceNetwork:
             subprocess.run(["nsenter", f"--net={namespace}", "ip", *arguments], check=True, capture_output=True)
         host.folder.mkdir(mode=0o755)
         self.hosts[name] = host
+        self.interfaces[name] = f"host{number}"
         return host
 
     def drop(self, senders, receivers):
@@ -125,6 +138,14 @@ class NamespaceNetwork:
 
     def heal(self):
         self._remove(self.rules)
+        for interface in self.slow:
+            subprocess.run(["tc", "qdisc", "del", "dev", interface, "root"], check=True, capture_output=True)
+        self.slow = []
+
+    def throttle(self, host):
+        """What is sent to this host arrives slowly, or not at all."""
+        subprocess.run(["tc", "qdisc", "add", "dev", self.interfaces[host.name], "root", *THROTTLE], check=True, capture_output=True)
+        self.slow.append(self.interfaces[host.name])
 
     def _add(self, rules):
         self._change("add", rules)

@@ -86,17 +86,28 @@ def kill_every_postgres(ctx):
 
 @FAULTS.add(expect="failover")
 def kill_rewind(ctx):
-    """kill -9 of the old leader's pg_rewind, three times if there are so many, after it died with WAL that nobody else has."""
-    _write_alone(ctx.leader)
+    """kill -9 of the old leader's pg_rewind, up to three times, after it died with WAL that nobody else has."""
+    for row in ctx.leader.postgres.query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'"):
+        os.kill(row["pid"], signal.SIGSTOP)
+    ctx.write_alone()
+    services = (ctx.leader.pooler, ctx.leader.pgctld)
     ctx.strike()
+    for service in services:
+        ctx.cluster.supervisor.kill(service, hold=True)
     ctx.leader.postgres.kill_all()
+    ctx.wait_for_writes()  # of another leader, which has never heard of that row
+    for service in services:
+        ctx.cluster.supervisor.start(service)
     killed = 0
     deadline = time.monotonic() + 20
     while killed < 3 and time.monotonic() < deadline:
-        for pid in _pids_of("pg_rewind", ctx.leader.host):
-            _kill(pid)
+        for pid in pids_of("pg_rewind", ctx.leader.host):
+            kill(pid)
             killed += 1
         time.sleep(0.002)
+    if not killed:
+        ctx.violations.append("no pg_rewind within 20 s")
+    ctx.expect_gone()
 
 
 # --- followers
@@ -153,18 +164,7 @@ def kill_leader_while_follower_is_away(ctx):
 
 # --- helpers
 
-def _write_alone(cell):
-    """WAL that no follower ever gets, by stopping the senders first: what a leader has that dies at the wrong moment."""
-    postgres = cell.postgres
-    senders = postgres.query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'")
-    for row in senders:
-        os.kill(row["pid"], signal.SIGSTOP)
-    with postgres.connect() as connection:
-        connection.execute("SET synchronous_commit = local")
-        connection.execute("INSERT INTO chaos_writes (run, writer, seq) VALUES (-1, -1, 1)")
-
-
-def _pids_of(program, host):
+def pids_of(program, host):
     found = []
     for pid in host.processes():
         try:
@@ -175,7 +175,7 @@ def _pids_of(program, host):
     return found
 
 
-def _kill(pid):
+def kill(pid):
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -71,8 +71,9 @@ class LoadProcess:
 class Context:
     """What a fault works with."""
 
-    def __init__(self, cluster, load, rng):
+    def __init__(self, cluster, load, run, rng):
         self.cluster = cluster
+        self.run = run
         self.network = cluster.network
         self.load = load
         self.rng = rng
@@ -81,7 +82,7 @@ class Context:
         self.struck_at = None
         self.violations = []
         self.exempt = set()  # addresses of gateways that took their sessions with them
-        self.extra_rows = False
+        self.alone = 0
 
     def strike(self):
         """Now it begins: what follows is timed from here."""
@@ -101,6 +102,20 @@ class Context:
         time.sleep(seconds)
         if self.load.progress()[0] != before:
             self.violations.append(f"{self.load.progress()[0] - before} writes acknowledged without a quorum")
+
+    def write_alone(self):
+        """A row that the leader has in its WAL and nobody else ever gets (it must be cut off)."""
+        self.alone += 1
+        with self.leader.postgres.connect() as connection:
+            connection.execute("SET synchronous_commit = local")
+            connection.execute("INSERT INTO chaos_writes (run, writer, seq) VALUES (-%s, -1, %s)", (self.run, self.alone))
+
+    def expect_gone(self):
+        """What was written alone, once its writer follows again."""
+        self.cluster.settle(120)
+        for cell in self.cluster.cells:
+            if cell.postgres.value("SELECT count(*) FROM chaos_writes WHERE run = -%s", (self.run,)):
+                self.violations.append(f"GHOST: {cell.name} still has what only the old leader had")
 
     def lose_gateway(self, cell):
         self.exempt.add(cell.host.address)
@@ -144,7 +159,7 @@ def run_fault(cluster, fault, number, options, rng):
     promotions = cluster.promotions()
     load = LoadProcess(cluster, number, options)
     try:
-        context = Context(cluster, load, rng)
+        context = Context(cluster, load, number, rng)
         wait_until(lambda: load.progress()[0] >= 20, 20, "the first writes")
         time.sleep(WARM_UP_S)
         fault.action(context)
