@@ -55,7 +55,7 @@ bench: deps $(BUILD)/build.ninja
 
 lint: build
 	clang-format-19 --dry-run --Werror $(SOURCES)
-	run-clang-tidy-19 -quiet -p $(BUILD) -j $$(nproc) '$(CURDIR)/src/.*\.cc'
+	scripts/lint $(BUILD)
 
 format: deps
 	clang-format-19 -i $(SOURCES)

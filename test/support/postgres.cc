@@ -117,7 +117,7 @@ Result<std::string> Template() {
     const std::string password_file = *folder + "/password";
     auto written = WriteFile(password_file, "postgres\n");
     if (!written) return std::unexpected(std::move(written.error()));
-    const std::string data = *folder + "/data";
+    std::string data = *folder + "/data";
     const std::string log = *folder + "/initdb.log";
     auto log_made = WriteFile(log, "");
     if (!log_made) return std::unexpected(std::move(log_made.error()));

@@ -125,7 +125,7 @@ Result<std::string> FindClusterConfig(const std::vector<std::string>& directorie
     return std::filesystem::absolute(file).lexically_normal().string();
   }
   for (const std::string& directory : directories) {
-    const std::string path = (std::filesystem::absolute(directory) / (name + ".yaml")).lexically_normal().string();
+    std::string path = (std::filesystem::absolute(directory) / (name + ".yaml")).lexically_normal().string();
     if (fs::Exists(path)) return path;
   }
   return Fail(Code::kNotFound, fmt::format("no {}.yaml found in {}; run `multigres cluster init` first", name,

@@ -1,5 +1,6 @@
 // Calls per second and processor time per call, client and server on a thread each: `common_rpc_bench [seconds
 // [load]]`.
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -91,9 +92,9 @@ Awaitable<void> Measure(Reactor& here, Reactor& there, Address address, std::str
     co_await tasks.Join();
     const double seconds = std::chrono::duration<double>(here.clock().Now() - begin).count();
     const auto calls = static_cast<double>(counters.calls);
-    std::printf("%-5s %-15s %3d in flight: %9.0f calls/s %7.2f us CPU/call %8.1f MB/s\n", transport.data(),
-                load.name.data(), load.in_flight, calls / seconds, (CpuSeconds() - cpu) / calls * 1e6,
-                static_cast<double>(counters.bytes) / seconds / 1e6);
+    fmt::print("{:<5} {:<15} {:>3} in flight: {:>9.0f} calls/s {:>7.2f} us CPU/call {:>8.1f} MB/s\n", transport,
+               load.name, load.in_flight, calls / seconds, (CpuSeconds() - cpu) / calls * 1e6,
+               static_cast<double>(counters.bytes) / seconds / 1e6);
     std::fflush(stdout);
   }
   co_await channel->Close();

@@ -248,6 +248,7 @@ TEST_P(RpcEnd, ConnectionThatRanOutOfStreamsIsReplaced) {
   channel_options_.backoff_max = 1ms;
   Run([](RpcFixture& t) -> Awaitable<void> {
     std::vector<std::unique_ptr<ClientCall>> calls;
+    calls.reserve(10);
     for (int i = 0; i < 10; ++i) {
       calls.push_back(t.StartStream(3, 100));
     }

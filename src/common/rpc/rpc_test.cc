@@ -114,7 +114,7 @@ TEST_P(Rpc, ErrorTravelsWithMessageAndDetails) {
     auto response = co_await t.Echo("fail");
     EXPECT_EQ(response.error().code(), Code::kNotFound);
     EXPECT_EQ(response.error().message(), "no such thing: 100% \xc3\xa4\n");
-    EXPECT_EQ(response.error().status_details(), "de");
+    EXPECT_EQ(response.error().status_details(), std::string("de\0tails", 8));
     EXPECT_EQ(response.error().execution(), Execution::kMayHaveExecuted);
   });
 }

@@ -78,7 +78,7 @@ class TestService final : public Service {
     }
     if (message.value() == "fail") {
       co_return std::unexpected(
-          Error(Code::kNotFound, "no such thing: 100% \xc3\xa4\n").WithStatusDetails("de\0tails"));
+          Error(Code::kNotFound, "no such thing: 100% \xc3\xa4\n").WithStatusDetails(std::string("de\0tails", 8)));
     }
     if (message.value() == "fail long") {
       co_return std::unexpected(

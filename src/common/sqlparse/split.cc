@@ -65,9 +65,7 @@ class PieceTracker {
       levels_.back().run = 0;
     }
     if (!routine_) return;
-    if (EqualsKeyword(word, "atomic") && begin_before_) {
-      atomic_depth_++;
-    } else if (atomic_depth_ > 0 && EqualsKeyword(word, "case")) {
+    if ((EqualsKeyword(word, "atomic") && begin_before_) || (atomic_depth_ > 0 && EqualsKeyword(word, "case"))) {
       atomic_depth_++;
     } else if (atomic_depth_ > 0 && EqualsKeyword(word, "end")) {
       atomic_depth_--;

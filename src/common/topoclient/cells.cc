@@ -78,7 +78,8 @@ Awaitable<Result<Record<Cell>>> GetCell(Store& store, CallContext context, std::
 
 Awaitable<Result<>> CreateCell(Store& store, CallContext context, Cell cell) {
   if (auto valid = ValidateCellName(cell.name()); !valid) co_return std::unexpected(std::move(valid.error()));
-  co_return co_await CreateGlobal(store, context, CellKey(cell.name()), std::move(cell));
+  std::string key = CellKey(cell.name());
+  co_return co_await CreateGlobal(store, context, std::move(key), std::move(cell));
 }
 
 Awaitable<Result<>> UpdateCellFields(Store& store, CallContext context, std::string name, Mutator<Cell> mutate) {
@@ -117,7 +118,8 @@ Awaitable<Result<Record<Database>>> GetDatabase(Store& store, CallContext contex
 
 Awaitable<Result<>> CreateDatabase(Store& store, CallContext context, Database database) {
   if (auto valid = ValidateDatabaseName(database.name()); !valid) co_return std::unexpected(std::move(valid.error()));
-  co_return co_await CreateGlobal(store, context, DatabaseKey(database.name()), std::move(database));
+  std::string key = DatabaseKey(database.name());
+  co_return co_await CreateGlobal(store, context, std::move(key), std::move(database));
 }
 
 Awaitable<Result<>> UpdateDatabaseFields(Store& store, CallContext context, std::string name,

@@ -192,6 +192,7 @@ Awaitable<Result<std::vector<Record<MultiPooler>>>> ListPoolers(Store& store, Ca
   co_return poolers;
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): M is a type.
 #define MULTIGRES_INSTANTIATE(M)                                                                          \
   template Awaitable<Result<Version>> CreateComponent(Store&, CallContext, M);                            \
   template Awaitable<Result<Record<M>>> GetComponent<M>(Store&, CallContext, ID);                         \
@@ -205,5 +206,6 @@ MULTIGRES_INSTANTIATE(MultiPooler)
 MULTIGRES_INSTANTIATE(MultiGateway)
 MULTIGRES_INSTANTIATE(MultiOrch)
 #undef MULTIGRES_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace multigres::topo

@@ -44,6 +44,7 @@ void TaskGroup::Ended(Tasks::iterator task, std::exception_ptr error) {
     } catch (const std::exception& e) {
       text.append(": ").append(e.what());
     } catch (...) {
+      text.append(" that isn't a std::exception");
     }
     CHECK(false, text);
   }

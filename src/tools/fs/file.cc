@@ -70,6 +70,11 @@ Result<> RemoveAt(int parent, const char* name, const std::string& shown) {
   const int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return std::unexpected(SystemError("remove", shown, errno));
   DIR* folder = ::fdopendir(fd);
+  if (folder == nullptr) {
+    const int number = errno;
+    ::close(fd);
+    return std::unexpected(SystemError("remove", shown, number));
+  }
   while (const dirent* entry = ::readdir(folder)) {
     const std::string_view child = entry->d_name;
     if (child == "." || child == "..") continue;

@@ -31,7 +31,8 @@ std::shared_ptr<spdlog::sinks::sink> OpenOutput(const std::string& output) {
     try {
       return std::make_shared<spdlog::sinks::basic_file_sink_mt>(output, /*truncate=*/false);
     } catch (const spdlog::spdlog_ex&) {
-      // Fall back: a log that can't be written where it should is better seen than lost.
+      // A log that can't be written where it should is better seen than lost.
+      return std::make_shared<spdlog::sinks::stdout_sink_mt>();
     }
   }
   return std::make_shared<spdlog::sinks::stdout_sink_mt>();
@@ -60,7 +61,7 @@ Logger Logger::Create(LogOptions options) {
       sink->log(spdlog::details::log_msg({}, spdlog::level::info, spdlog::string_view_t(line.data(), line.size())));
       sink->flush();
     } catch (const spdlog::spdlog_ex&) {
-      // A full disk must not end the service.
+      return;  // a full disk must not end the service
     }
   };
   Logger logger;

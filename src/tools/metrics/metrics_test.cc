@@ -45,6 +45,7 @@ TEST(Metrics, CountsFromManyThreadsAreNotLost) {
   Counter& counter = metrics.AddCounter({"n", "", ""});
   Histogram& histogram = metrics.AddHistogram({"h", "s", ""}, LatencyBounds());
   std::vector<std::thread> threads;
+  threads.reserve(12);
   for (int i = 0; i < 12; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 5000; ++n) {

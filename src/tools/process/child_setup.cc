@@ -8,12 +8,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 
 #include "tools/process/find_program.h"
-
-extern char** environ;
 
 namespace multigres {
 
@@ -108,7 +107,8 @@ std::vector<std::string> Environment(const SpawnOptions& options) {
   }
   for (const std::string& text : options.environment) set(text);
   std::vector<std::string> result;
-  for (const auto& [name, value] : variables) result.push_back(name + "=" + value);
+  result.reserve(variables.size());
+  for (const auto& [name, value] : variables) result.emplace_back(name).append("=").append(value);
   return result;
 }
 

@@ -33,7 +33,7 @@ int OpenPidFd(pid_t pid) {
 
 // The reading end of a child's output.
 struct Capture {
-  explicit Capture(Executor executor) : pipe(std::move(executor)) {}
+  explicit Capture(const Executor& executor) : pipe(executor) {}
   Descriptor pipe;
   std::string text;
   std::size_t limit = 0;

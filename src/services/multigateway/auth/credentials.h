@@ -26,7 +26,7 @@ class CredentialSource {
 
  private:
   struct Lookup {
-    Event done{};
+    Event done;
     bool finished = false;
     Result<Credentials> result = Credentials();
     TimePoint finished_at;

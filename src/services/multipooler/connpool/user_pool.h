@@ -99,7 +99,7 @@ class UserPool {
     LabelRef wanted;
     TimePoint since;
     int skipped = 0;
-    Event served{};
+    Event served{};                    // NOLINT(readability-redundant-member-init): Event has no implicit constructor
     std::unique_ptr<Backend> backend;  // given
     bool permit = false;               // or the right to open one
     std::optional<std::uint64_t> budget_ticket;
