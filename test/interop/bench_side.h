@@ -46,9 +46,12 @@ class Meter {
 // Serve on a free port of 127.0.0.1, which is written to `port_fd` as text, until the process is killed.
 void ServeOwn(int port_fd);
 void ServeGrpcxx(int port_fd);
+void ServeRaw(int port_fd);
 
 // Keeps `load.in_flight` calls open for the duration, on one connection.
 Cost RunOwn(std::uint16_t port, pid_t server, const Load& load);
 Cost RunGrpcxx(std::uint16_t port, pid_t server, const Load& load);
+// One exchange at a time, whatever the load says.
+Cost RunRaw(std::uint16_t port, pid_t server, const Load& load);
 
 }  // namespace multigres::interop

@@ -1,7 +1,7 @@
 // Calls per CPU second of our RPC runtime and of grpc++ (test_interop_bench [rounds [milliseconds a run]]).
 //
 // Client and server are two processes; the processor time of both counts. The runs of the two implementations take
-// turns, and the median of the rounds is what is printed.
+// turns, and the median of the rounds is what is printed. The last line is the floor: bare sockets.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -42,6 +42,7 @@ struct Implementation {
 
 constexpr std::array kImplementations = {Implementation{"multigres", ServeOwn, RunOwn},
                                          Implementation{"grpc++", ServeGrpcxx, RunGrpcxx}};
+constexpr Implementation kRaw = {"raw", ServeRaw, RunRaw};
 
 // A server in a process of its own, which is this program again.
 class ServerProcess {
@@ -106,6 +107,11 @@ void PrintRow(const Load& load, const Figures& own, const Figures& grpcxx) {
              own.calls_per_cpu_second / grpcxx.calls_per_cpu_second);
 }
 
+Cost RunOnce(const Implementation& implementation, const Load& load) {
+  const ServerProcess server(implementation.name);
+  return implementation.run(server.port(), server.pid(), load);
+}
+
 void Compare(int rounds, std::chrono::milliseconds duration) {
   std::vector<Load> loads;
   for (const Shape shape : {Shape::kServerStream, Shape::kUnary}) {
@@ -113,11 +119,12 @@ void Compare(int rounds, std::chrono::milliseconds duration) {
   }
   std::array<std::vector<std::vector<Cost>>, kImplementations.size()> costs;
   costs.fill(std::vector<std::vector<Cost>>(loads.size()));
+  std::vector<Cost> raw_costs;
   for (int round = 0; round < rounds; ++round) {
+    raw_costs.push_back(RunOnce(kRaw, loads.front()));
     for (std::size_t load = 0; load < loads.size(); ++load) {
       for (std::size_t i = 0; i < kImplementations.size(); ++i) {
-        const ServerProcess server(kImplementations[i].name);
-        costs[i][load].push_back(kImplementations[i].run(server.port(), server.pid(), loads[load]));
+        costs[i][load].push_back(RunOnce(kImplementations[i], loads[load]));
       }
     }
   }
@@ -129,6 +136,9 @@ void Compare(int rounds, std::chrono::milliseconds duration) {
   for (std::size_t load = 0; load < loads.size(); ++load) {
     PrintRow(loads[load], Median(costs[0][load]), Median(costs[1][load]));
   }
+  const Figures raw = Median(raw_costs);
+  fmt::print("bare sockets, one exchange at a time: {:.0f} a second, {:.1f} us CPU each\n", raw.calls_per_second,
+             1e6 / raw.calls_per_cpu_second);
 }
 
 }  // namespace
@@ -198,10 +208,11 @@ int main(int argc, char** argv) {
     for (const auto& implementation : multigres::interop::kImplementations) {
       if (implementation.name == arguments[1]) implementation.serve(STDOUT_FILENO);
     }
+    if (multigres::interop::kRaw.name == arguments[1]) multigres::interop::kRaw.serve(STDOUT_FILENO);
     return 1;
   }
-  const int rounds = arguments.empty() ? 5 : std::atoi(arguments[0].data());
-  const int milliseconds = arguments.size() < 2 ? 500 : std::atoi(arguments[1].data());
+  const int rounds = argc < 2 ? 5 : std::atoi(argv[1]);
+  const int milliseconds = argc < 3 ? 500 : std::atoi(argv[2]);
   multigres::interop::Compare(rounds, std::chrono::milliseconds(milliseconds));
   return 0;
 }
