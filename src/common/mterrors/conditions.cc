@@ -30,6 +30,15 @@ Error ReservedConnectionTerminated(std::uint64_t reserved_connection_id) {
   return Error::FromDiagnostic(std::move(diagnostic), Code::kAborted).WithExecution(Execution::kMayHaveExecuted);
 }
 
+Error OutcomeUnknown() {
+  return OutcomeUnknown("connection to the database was lost");
+}
+
+Error OutcomeUnknown(std::string_view why) {
+  return {Code::kUnavailable, std::string(kOutcomeUnknown),
+          fmt::format("{}; the outcome of the statement is unknown", why)};
+}
+
 Error PlannedFailover() {
   return NotSent(Code::kClusterEvent, kPlannedFailover, "planned failover in progress");
 }

@@ -11,6 +11,7 @@ namespace multigres::mterrors {
 inline constexpr std::string_view kQueryCanceled = "57014";
 inline constexpr std::string_view kCannotConnectNow = "57P03";
 inline constexpr std::string_view kSerializationFailure = "40001";
+inline constexpr std::string_view kOutcomeUnknown = "08007";
 inline constexpr std::string_view kPlannedFailover = "MTF01";
 inline constexpr std::string_view kWrongShard = "MTD01";
 inline constexpr std::string_view kBufferFull = "MTB01";
@@ -23,6 +24,11 @@ Error CanceledByUser();
 Error StatementTimeout();
 // 40001 `reserved connection terminated; please retry` with the id in DETAIL (ABORTED).
 Error ReservedConnectionTerminated(std::uint64_t reserved_connection_id);
+// 08007 `connection to the database was lost; the outcome of the statement is unknown` (UNAVAILABLE): it may have run,
+// and may have committed.
+Error OutcomeUnknown();
+// 08007 `<why>; the outcome of the statement is unknown`.
+Error OutcomeUnknown(std::string_view why);
 // MTF01 `planned failover in progress` (CLUSTER_EVENT): refused before anything ran.
 Error PlannedFailover();
 // MTD01 `[BUG] <text>` (FAILED_PRECONDITION): refused before anything ran.

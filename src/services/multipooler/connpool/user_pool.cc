@@ -9,9 +9,10 @@ namespace multigres::pooler::connpool {
 
 namespace {
 
-// An error of getting a connection: whatever it was, no statement ran.
+// An error of getting a connection: whatever it was, no statement ran. Only a server that can't be reached, or doesn't
+// take connections now, is worth another try elsewhere; a wrong password stays wrong.
 Error NotAcquired(Error error) {
-  if (pgclient::IsInterrupted(error)) return std::move(error).WithExecution(Execution::kDidNotExecute);
+  if (!pgclient::IsConnectionError(error)) return std::move(error).WithExecution(Execution::kDidNotExecute);
   if (error.diagnostic() != nullptr) {
     return Error::FromDiagnostic(*error.diagnostic(), Code::kPreExecutionUnavailable)
         .WithExecution(Execution::kDidNotExecute);
@@ -183,8 +184,8 @@ Awaitable<Result<std::unique_ptr<Backend>>> UserPool::Open(Secret& secret, pgcli
     }
   } permit{*this};
   const std::uint64_t generation = generation_;
-  const Duration whole = 2 * env_.config.dial_timeout;
-  bounds.deadline = bounds.deadline.Earlier(env_.reactor.clock().After(whole));
+  const Deadline patience = bounds.deadline;
+  bounds.deadline = patience.Earlier(env_.reactor.clock().After(2 * env_.config.dial_timeout));
   const bool own_known = secret_.has_value();
   auto connection = co_await Dial(own_known ? *secret_ : secret, bounds);
   if (!connection && own_known && IsAuthenticationError(connection.error())) {
@@ -192,7 +193,15 @@ Awaitable<Result<std::unique_ptr<Backend>>> UserPool::Open(Secret& secret, pgcli
     connection = co_await Dial(secret, bounds);
     if (connection) secret_ = secret;
   }
-  if (!connection) co_return std::unexpected(std::move(connection.error()));
+  if (!connection) {
+    // Our own time limit isn't the statement's.
+    const bool ours =
+        connection.error().code() == Code::kDeadlineExceeded && pgclient::IsInterrupted(connection.error());
+    if (ours && !patience.Passed(env_.reactor.clock().Now())) {
+      co_return Fail(Code::kUnavailable, "connecting to PostgreSQL took too long");
+    }
+    co_return std::unexpected(std::move(connection.error()));
+  }
   if (!secret_) secret_ = secret;
   permit.used = true;
   auto backend = std::make_unique<Backend>(std::move(*connection), clean_, env_.config.prepared_per_backend);

@@ -73,8 +73,9 @@ class UserPool {
 
   // A connection wearing, in this order of preference: `wanted`; nothing; newly made; whatever it has on. The borrower
   // changes it. Waits for one while there is none; only the bounds end that. A dial that fails with SQLSTATE class 28
-  // is tried once more with the caller's `secret`, which replaces the pool's if it is right. Errors:
-  // PRE_EXECUTION_UNAVAILABLE (nothing ran) with PostgreSQL's diagnostic, if it gave one; DEADLINE_EXCEEDED, CANCELED.
+  // is tried once more with the caller's `secret`, which replaces the pool's if it is right. Nothing ran whatever the
+  // error. PRE_EXECUTION_UNAVAILABLE: the server can't be reached or takes no connections now, with its diagnostic if
+  // it gave one; another diagnostic of it; DEADLINE_EXCEEDED, CANCELED.
   Awaitable<Result<Lease>> Acquire(LabelRef wanted, Secret secret, pgclient::Bounds bounds);
 
   // Connections that lie idle are closed, borrowed ones when they come back.

@@ -71,13 +71,15 @@ Awaitable<Result<ConcludeTransactionResponse>> Executor::ConcludeTransaction(con
   }
   if (connection.broken()) {
     auto error = pumped.result ? Error(Code::kUnavailable, "connection closed") : std::move(pumped.result.error());
-    if (error.diagnostic() == nullptr && error.sqlstate().empty()) {
-      error = mterrors::ReservedConnectionTerminated(reservation->id);
-    }
+    // A COMMIT that was sent may have been done.
+    const bool commits = was_open && !IsRollback(request);
+    error = Lost(*reservation, std::move(error), commits);
     (void)co_await Settle(reservation, nullptr, {});
     co_return std::unexpected(std::move(error));
   }
 
+  // Committed, if not for certain: what it wears now isn't what the session will say.
+  if (pumped.unreplicated) reservation->lease->tainted = true;
   const bool rolled_back = !pumped.result || pumped.tag == "ROLLBACK";
   if (rolled_back) UnpinPortals(*reservation, request);
   if (reservation->pinned_portals.empty()) reservation->reasons &= ~reason::kPortal;
@@ -118,7 +120,7 @@ Awaitable<Result<multipoolerservice::DiscardTempTablesResponse>> Executor::Disca
   const bool lost = connection.broken();
   auto state = co_await Settle(reservation, nullptr, {});
   if (!pumped.result) {
-    auto error = lost ? Lost(*reservation, std::move(pumped.result.error())) : std::move(pumped.result.error());
+    auto error = lost ? Lost(*reservation, std::move(pumped.result.error()), false) : std::move(pumped.result.error());
     co_return std::unexpected(mterrors::ToWire(error, state.get()));
   }
   multipoolerservice::DiscardTempTablesResponse response;

@@ -1,5 +1,7 @@
 #include "services/multipooler/executor/copy_session.h"
 
+#include <algorithm>
+
 #include "common/mterrors/conditions.h"
 #include "common/mterrors/diagnostic_proto.h"
 #include "common/pgclient/query.h"
@@ -21,6 +23,11 @@ Error Interrupted(CallScope scope, Error error) {
   const bool cancelled =
       scope.cancel != nullptr && scope.cancel->IsCancelled() && scope.cancel->reason() != CancelReason::kDeadline;
   return cancelled ? mterrors::CanceledByUser() : mterrors::StatementTimeout();
+}
+
+// See result_pump.cc; here the notice has been read already. (Our servers speak English.)
+bool EndsSyncWait(const PgDiagnostic& notice) {
+  return notice.message.starts_with("canceling") && notice.message.find("synchronous replication") != std::string::npos;
 }
 
 // Makes the server fail a COPY FROM, as the client wants: what the server says to that, usually 57014.
@@ -131,11 +138,15 @@ Awaitable<Result<>> CopySession::Finish(bool failed, std::string reason) {
     co_await EndInError(Interrupted(scope_, co_await ErrorOfFailing(connection(), reason, bounds())));
     co_return Result<>{};
   }
+  const bool in_transaction = connection().transaction_status() != pgwire::TransactionStatus::kIdle;
   auto tag = co_await pgclient::FinishCopyIn(connection(), bounds());
-  if (tag) {
+  if (tag && std::ranges::any_of(notices_, EndsSyncWait)) {
+    reservation_->lease->tainted = true;
+    co_await EndInError(mterrors::OutcomeUnknown("the wait for synchronous replication was cancelled"));
+  } else if (tag) {
     co_await Succeed(std::move(*tag));
   } else {
-    co_await EndInError(Interrupted(scope_, std::move(tag.error())));
+    co_await EndInError(Interrupted(scope_, std::move(tag.error())), !in_transaction);
   }
   co_return Result<>{};
 }
@@ -185,8 +196,16 @@ Awaitable<void> CopySession::Succeed(std::string tag) {
   changed_.Pulse();
 }
 
-Awaitable<void> CopySession::EndInError(Error error) {
-  if (connection().broken()) error = executor_.Lost(*reservation_, std::move(error));
+Awaitable<void> CopySession::EndInError(Error error, bool may_commit) {
+  const bool fresh = reservation_->id == 0;  // it never began
+  if (connection().broken()) {
+    if (!fresh) {
+      error = executor_.Lost(*reservation_, std::move(error), may_commit);
+    } else if (error.diagnostic() == nullptr && pgclient::IsConnectionError(error)) {
+      // A COPY TO may be of a statement that writes, and its end may have been under way already.
+      error = from_stdin_ ? mterrors::TemporarilyUnavailable() : mterrors::OutcomeUnknown();
+    }
+  }
   if (pgclient::IsInterrupted(error)) connection().Close();
   Response last;
   last.set_phase(Response::ERROR);

@@ -34,7 +34,8 @@ class CopySession final : public queryservice::CopyStream {
   Awaitable<Result<bool>> ReceiveData(Response& message);
   Awaitable<void> Succeed(std::string tag);
   // Queues the ERROR frame; the error itself follows it.
-  Awaitable<void> EndInError(Error error);
+  // `may_commit`: PostgreSQL may have ended it well, outside a transaction.
+  Awaitable<void> EndInError(Error error, bool may_commit = false);
   Awaitable<void> Release(Response& last);
   void TakeNotices(Response& message);
 

@@ -33,8 +33,27 @@ connpool::Secret SecretOf(const ::query::ExecuteOptions& options) {
   return keys;
 }
 
+constexpr std::string_view kNoWritesInRecovery = "cannot set transaction read-write mode during recovery";
+
 bool IsUnexecuted(const Error& error) {
   return error.execution() == Execution::kDidNotExecute;
+}
+
+// A statement that provably did not run for want of a server, said so that it may run on another.
+Error Unexecuted(Error error) {
+  if (!IsUnexecuted(error) || !pgclient::IsConnectionError(error)) return error;
+  if (error.diagnostic() != nullptr) return mterrors::TemporarilyUnavailable(*error.diagnostic());
+  return mterrors::TemporarilyUnavailable();
+}
+
+// Refused because this server is in recovery: a leader would have taken it.
+Error RefusedByStandby(const pgclient::Connection& connection, Error error) {
+  const bool of_recovery =
+      error.sqlstate() == "25006" || (error.sqlstate() == "0A000" && error.message() == kNoWritesInRecovery);
+  if (!of_recovery) return error;
+  const auto hot_standby = connection.parameters().find("in_hot_standby");
+  if (hot_standby == connection.parameters().end() || hot_standby->second != "on") return error;
+  return Error::FromDiagnostic(*error.diagnostic(), Code::kReadOnly).WithExecution(Execution::kExecuted);
 }
 
 bool InTransaction(const Reservation& reservation) {
@@ -114,8 +133,9 @@ std::unique_ptr<::query::ReservedState> Executor::StateOf(const Reservation& res
 }
 
 // A session's connection that is lost takes state with it. PostgreSQL's own word on it goes to the client as it is.
-Error Executor::Lost(const Reservation& reservation, Error error) const {
+Error Executor::Lost(const Reservation& reservation, Error error, bool may_commit) const {
   if (error.diagnostic() != nullptr || error.sqlstate() == mterrors::kQueryCanceled) return error;
+  if (may_commit && !IsUnexecuted(error)) return mterrors::OutcomeUnknown();
   return mterrors::ReservedConnectionTerminated(reservation.id);
 }
 
@@ -131,7 +151,7 @@ Awaitable<Result<connpool::Lease>> Executor::Borrow(const ::query::ExecuteOption
     if (dressed) co_return lease;
     lease->Close();
     if (!pgclient::IsConnectionError(dressed.error()) || attempt == kAttempts) {
-      co_return std::unexpected(std::move(dressed.error()));
+      co_return std::unexpected(Unexecuted(std::move(dressed.error())));
     }
     co_await SleepFor(pools_.reactor().clock(), kRetryDelay);
   }
@@ -154,7 +174,7 @@ Awaitable<Result<std::shared_ptr<Reservation>>> Executor::Claim(const ::query::E
     }
     // It may have been closed from the other end while nobody looked.
     if (auto alive = reservation->lease->connection->CheckIdle(); !reservation->pipeline_open && !alive) {
-      auto lost = Lost(*reservation, std::move(alive.error()));
+      auto lost = Lost(*reservation, std::move(alive.error()), false);
       reservations_.Kill(*reservation);
       co_return std::unexpected(std::move(lost));
     }
@@ -202,6 +222,11 @@ Awaitable<ExecuteOutcome> Executor::RunPooled(Statement& statement, const ::quer
       co_await SleepFor(pools_.reactor().clock(), kRetryDelay);
       continue;
     }
+    if (!pumped.result) {
+      pumped.result =
+          std::unexpected(RefusedByStandby(*(*lease)->connection, Unexecuted(std::move(pumped.result.error()))));
+    }
+    if (pumped.unreplicated) (*lease)->tainted = true;
     lease->Release(nullptr);
     co_return ExecuteOutcome(std::move(pumped.result), nullptr);
   }
@@ -226,6 +251,7 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
     connection.SendExecute("");
     pump_options.skip_completions = 1;
   }
+  const bool may_commit = !begin && !InTransaction(*reservation);
   statement.parses_before = begin ? 1 : 0;
   statement.portal_is_open = reservation->open_portals.contains(statement.portal_name);
   statement.Send(*reservation->lease, begin);
@@ -244,11 +270,22 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
   }
   if (connection.broken()) {
     auto error = pumped.result ? Error(Code::kUnavailable, "connection closed") : std::move(pumped.result.error());
-    const bool existing = reservation->id != 0;
-    if (existing) error = Lost(*reservation, std::move(error));
+    if (reservation->id != 0) {
+      error = Lost(*reservation, std::move(error), may_commit);
+    } else if (!may_commit && !pumped.delivered && error.diagnostic() == nullptr &&
+               pgclient::IsConnectionError(error)) {
+      // Its BEGIN went with it, and no COMMIT ever will: whatever it did is undone.
+      error = mterrors::TemporarilyUnavailable();
+    } else {
+      error = Unexecuted(std::move(error));
+    }
     (void)co_await Settle(reservation, nullptr, {});
     co_return ExecuteOutcome(std::unexpected(std::move(error)), nullptr);
   }
+  if (!pumped.result && reservation->id == 0) {
+    pumped.result = std::unexpected(RefusedByStandby(connection, std::move(pumped.result.error())));
+  }
+  if (pumped.unreplicated) reservation->lease->tainted = true;
   UpdateReasons(*reservation, wanted, !pumped.result);
   if (pumped.suspended) {
     reservation->pinned_portals.insert(statement.portal_name);
@@ -372,11 +409,14 @@ Awaitable<Result<multipoolerservice::DescribeResponse>> Executor::Describe(
   if (reservation != nullptr) {
     const bool lost = backend.connection->broken();
     if (lost && !described.response) {
-      described.response = std::unexpected(Lost(*reservation, std::move(described.response.error())));
+      described.response = std::unexpected(Lost(*reservation, std::move(described.response.error()), false));
     }
     if (!lost) DeriveReasons(*reservation);
     (void)co_await Settle(reservation, nullptr, {});
   } else {
+    if (!described.response) {
+      described.response = std::unexpected(Unexecuted(std::move(described.response.error())));
+    }
     borrowed.Release(nullptr);
   }
   co_return std::move(described.response);

@@ -91,7 +91,9 @@ class Executor final : public queryservice::QueryService {
 
   connpool::LabelRef LabelOf(const ::query::ExecuteOptions& options);
   std::unique_ptr<::query::ReservedState> StateOf(const Reservation& reservation) const;
-  Error Lost(const Reservation& reservation, Error error) const;
+  // What the end of a session's connection means for the statement on it. `may_commit`: outside a transaction, or
+  // COMMIT itself.
+  Error Lost(const Reservation& reservation, Error error, bool may_commit) const;
 
   connpool::PoolSet& pools_;
   ExecutorConfig config_;

@@ -27,6 +27,16 @@ std::uint64_t RowsOfTag(std::string_view tag) {
   return rows;
 }
 
+// PostgreSQL tells of a cancelled wait for its standbys by a mere warning, in the server's language; the function that
+// gives it is named in any (source: SyncRepWaitForLSN, which gives no other).
+bool EndsSyncWait(std::string_view notice) {
+  pgwire::WireReader reader(notice);
+  while (const char field = static_cast<char>(reader.Byte())) {
+    if (reader.CString() == "SyncRepWaitForLSN" && field == 'R') return true;
+  }
+  return false;
+}
+
 class Pump {
  public:
   Pump(pgclient::Connection& connection, queryservice::CallScope scope, queryservice::ResultSink& sink,
@@ -47,6 +57,9 @@ class Pump {
     }
     co_await Deliver();
     if (sink_error_ && outcome_.result) outcome_.result = std::unexpected(std::move(*sink_error_));
+    if (outcome_.unreplicated && outcome_.result) {
+      outcome_.result = std::unexpected(mterrors::OutcomeUnknown("the wait for synchronous replication was cancelled"));
+    }
     co_return std::move(outcome_);
   }
 
@@ -206,6 +219,7 @@ class Pump {
   }
 
   Awaitable<void> DeliverNotice(const pgclient::Block& block) {
+    if (EndsSyncWait(block.bytes)) outcome_.unreplicated = true;
     auto diagnostic = pgwire::ReadDiagnostic(block.type, block.bytes);
     if (!diagnostic || options_.skip_completions > 0) co_return;
     ::query::QueryResultPayload payload;

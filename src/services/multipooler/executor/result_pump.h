@@ -28,7 +28,10 @@ struct PumpResult {
   bool failed_before_statement = false;  // the error is that of a swallowed completion (BEGIN)
   bool suspended = false;                // PortalSuspended
   bool delivered = false;                // something has gone to the sink: no second try
-  std::string tag;                       // of the last result set
+  // The statement has committed here, and whether on any standby nobody knows: its wait for them was cut short.
+  // `result` is an error then (08007, if nothing worse).
+  bool unreplicated = false;
+  std::string tag;  // of the last result set
   // Names of the Parse messages answered, in order: how many of those sent have succeeded.
   int parses_completed = 0;
 };
