@@ -39,6 +39,7 @@ class GatewayProgram final : public servenv::Program {
     flags.Add("low-replication-lag-ms", &config_.low_replication_lag_ms, "replicas that lag more are used last");
     flags.Add("high-replication-lag-tolerance-ms", &config_.high_replication_lag_tolerance_ms,
               "replicas that lag more aren't used (0 = no limit)");
+    RegisterFailoverFlags(flags);
     servenv::RegisterTopoFlags(flags, &topo_flags_);
     servenv::RegisterPoolerClientFlags(flags, &client_flags_);
   }
@@ -53,8 +54,8 @@ class GatewayProgram final : public servenv::Program {
     auto store = servenv::OpenTopology(env, topo_flags_);
     if (!store) co_return std::unexpected(std::move(store.error()));
     store_ = std::move(*store);
-    auto service =
-        Service::Create(config_, env.reactors(), *store_, servenv::PoolerChannelOptions(client_flags_), env.logger());
+    auto service = Service::Create(config_, env.reactors(), *store_, servenv::PoolerChannelOptions(client_flags_),
+                                   env.metrics(), env.logger());
     if (!service) co_return std::unexpected(std::move(service.error()));
     service_ = std::move(*service);
     env.grpc().Register(*service_);
@@ -92,6 +93,27 @@ class GatewayProgram final : public servenv::Program {
   }
 
  private:
+  void RegisterFailoverFlags(servenv::FlagSet& flags) {
+    flags.Add("buffer-enabled", &config_.buffer.enabled, "hold requests back while their shard has no leader");
+    flags.Add("buffer-size", &config_.buffer.size, "requests held back at most, in all");
+    flags.Add("buffer-window", &config_.buffer.window, "how long a request is held back at most");
+    flags.Add("buffer-max-failover-duration", &config_.buffer.max_failover_duration,
+              "how long a shard's requests are held back at most");
+    flags.Add("buffer-min-time-between-failovers", &config_.buffer.min_time_between_failovers,
+              "a failover that begins sooner after the last one fails its requests at once (0 = none does)");
+    flags.Add("buffer-drain-concurrency", &config_.buffer.drain_concurrency,
+              "held requests of a shard that are tried at the same time, per reactor");
+    flags.Add("pooler-health-reconnect-base", &config_.health_reconnect_base,
+              "first delay before an ended health stream is opened again (doubles, with full jitter)");
+    flags.Add("pooler-health-reconnect-max", &config_.health_reconnect_max, "longest such delay");
+    flags.Add("pooler-connect-timeout", &config_.pooler_connect_timeout, "how long connecting to a pooler may take");
+    flags.Add("pooler-reconnect-max", &config_.pooler_reconnect_max, "longest delay between dials of a pooler");
+    flags.Add("pooler-keepalive-timeout", &config_.pooler_keepalive_timeout,
+              "how long a pooler may take to answer a ping before its calls fail");
+    flags.Add("superseded-leader-grace", &config_.superseded_leader_grace,
+              "how long a replaced leader may still answer what it was asked as the leader");
+  }
+
   // What runs may finish within it.
   static constexpr Duration kDrainTime = std::chrono::seconds(10);
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "services/multigateway/auth/credentials.h"
+#include "services/multigateway/buffer/failover_buffer.h"
 #include "services/multigateway/executor/executor.h"
 #include "services/multigateway/handler/client_session.h"
 #include "services/multigateway/poolergateway/pooler_gateway.h"
@@ -23,6 +24,9 @@ class FrontEnd {
     poolergateway::PoolerGatewayOptions poolers;
     handler::SessionConfig sessions;  // target_replica is set per port
     std::size_t plan_cache_bytes = 0;
+    buffer::BufferConfig buffer;
+    std::shared_ptr<buffer::BufferCapacity> buffer_capacity;  // shared by all reactors; null = this one's own
+    buffer::BufferMetrics* buffer_metrics = nullptr;          // may be null
   };
   // `route_cancel` is called on this reactor.
   FrontEnd(Reactor& reactor, Options options, cancel::CancelRegistry& registry,
@@ -44,6 +48,8 @@ class FrontEnd {
 
   Reactor& reactor_;
   poolergateway::PoolerGateway poolers_;
+  std::shared_ptr<buffer::BufferCapacity> buffer_capacity_;
+  buffer::FailoverBuffer buffer_;
   scatterconn::ScatterConn scatter_conn_;
   executor::Executor executor_;
   auth::CredentialSource credentials_;

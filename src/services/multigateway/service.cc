@@ -29,6 +29,37 @@ Duration AuthenticationTimeout(Duration configured) {
   return std::max(configured, Duration::zero());
 }
 
+Result<> Validate(const Config& config) {
+  auto buffer = buffer::Validate(config.buffer);
+  if (!buffer) return buffer;
+  const auto positive = [](std::string_view flag, Duration value) -> Result<> {
+    if (value > Duration::zero()) return {};
+    return Fail(Code::kInvalidArgument, fmt::format("--{} must be positive", flag));
+  };
+  for (const auto& [flag, value] :
+       {std::pair<std::string_view, Duration>{"pooler-health-reconnect-base", config.health_reconnect_base},
+        {"pooler-connect-timeout", config.pooler_connect_timeout},
+        {"pooler-reconnect-max", config.pooler_reconnect_max},
+        {"pooler-keepalive-timeout", config.pooler_keepalive_timeout},
+        {"superseded-leader-grace", config.superseded_leader_grace}}) {
+    auto valid = positive(flag, value);
+    if (!valid) return valid;
+  }
+  if (config.health_reconnect_max < config.health_reconnect_base) {
+    return Fail(Code::kInvalidArgument,
+                "--pooler-health-reconnect-max must not be below --pooler-health-reconnect-base");
+  }
+  return {};
+}
+
+rpc::ChannelOptions PoolerChannel(const Config& config, rpc::ChannelOptions channel) {
+  channel.connect_timeout = config.pooler_connect_timeout;
+  channel.backoff_base = std::min(channel.backoff_base, config.pooler_reconnect_max);
+  channel.backoff_max = config.pooler_reconnect_max;
+  channel.keepalive_timeout = config.pooler_keepalive_timeout;
+  return channel;
+}
+
 FrontEnd::Options FrontEndOptions(const Config& config, std::size_t reactors, rpc::ChannelOptions channel,
                                   std::shared_ptr<TlsContext> tls, std::string mock_secret) {
   FrontEnd::Options options;
@@ -37,6 +68,8 @@ FrontEnd::Options FrontEndOptions(const Config& config, std::size_t reactors, rp
   options.poolers.load_balancer.high_replication_lag_tolerance =
       std::chrono::milliseconds(config.high_replication_lag_tolerance_ms);
   options.poolers.channel = std::move(channel);
+  options.poolers.superseded_leader_grace = config.superseded_leader_grace;
+  options.buffer = config.buffer;
   options.sessions.startup = {.tls = std::move(tls), .require_tls = config.pg_require_ssl};
   options.sessions.authentication_timeout = AuthenticationTimeout(config.authentication_timeout);
   options.sessions.statement_timeout_ms = static_cast<std::int32_t>(
@@ -69,27 +102,39 @@ std::string_view ServingName(poolergateway::Serving serving) {
 }  // namespace
 
 Result<std::unique_ptr<Service>> Service::Create(Config config, std::span<Reactor* const> reactors, topo::Store& store,
-                                                 rpc::ChannelOptions pooler_channel, Logger logger) {
+                                                 rpc::ChannelOptions pooler_channel, Metrics& metrics, Logger logger) {
+  auto valid = Validate(config);
+  if (!valid) return std::unexpected(std::move(valid.error()));
   auto tls = LoadTls(config);
   if (!tls) return std::unexpected(std::move(tls.error()));
+  auto channel = PoolerChannel(config, std::move(pooler_channel));
   return std::unique_ptr<Service>(
-      new Service(std::move(config), reactors, store, std::move(pooler_channel), std::move(*tls), std::move(logger)));
+      new Service(std::move(config), reactors, store, std::move(channel), std::move(*tls), metrics, std::move(logger)));
 }
 
 Service::Service(Config config, std::span<Reactor* const> reactors, topo::Store& store,
-                 rpc::ChannelOptions pooler_channel, std::shared_ptr<TlsContext> tls, Logger logger)
-    : config_(std::move(config)), store_(store), logger_(logger), router_(registry_, store, pooler_channel) {
+                 rpc::ChannelOptions pooler_channel, std::shared_ptr<TlsContext> tls, Metrics& metrics, Logger logger)
+    : config_(std::move(config)),
+      store_(store),
+      logger_(logger),
+      router_(registry_, store, pooler_channel),
+      buffer_metrics_(metrics) {
+  auto buffer_capacity = std::make_shared<buffer::BufferCapacity>(config_.buffer.size);
   const std::string mock_secret = multigres::auth::RandomBytes(kMockSecretBytes);
   std::vector<poolergateway::PoolerDirectory::Subscriber> subscribers;
   for (Reactor* reactor : reactors) {
     auto route = [this, reactor](listener::CancelRequest request) { return RouteCancel(*reactor, std::move(request)); };
-    front_ends_.push_back(std::make_unique<FrontEnd>(
-        *reactor, FrontEndOptions(config_, reactors.size(), pooler_channel, tls, mock_secret), registry_,
-        std::move(route), logger));
+    auto options = FrontEndOptions(config_, reactors.size(), pooler_channel, tls, mock_secret);
+    options.buffer_capacity = buffer_capacity;
+    options.buffer_metrics = &buffer_metrics_;
+    front_ends_.push_back(
+        std::make_unique<FrontEnd>(*reactor, std::move(options), registry_, std::move(route), logger));
     subscribers.push_back({reactor, &front_ends_.back()->poolers()});
   }
+  const poolergateway::HealthMonitorOptions health{.backoff_base = config_.health_reconnect_base,
+                                                   .backoff_max = config_.health_reconnect_max};
   directory_ = std::make_unique<poolergateway::PoolerDirectory>(store.reactor(), std::move(subscribers),
-                                                                std::move(pooler_channel), logger);
+                                                                std::move(pooler_channel), health, logger);
   discovery_ = std::make_unique<topo::PoolerDiscovery>(store, *directory_);
 }
 

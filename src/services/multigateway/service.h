@@ -21,9 +21,10 @@ namespace multigres::gateway {
 
 class Service final : public multigatewayservice::rpc::MultiGatewayService {
  public:
-  // INVALID_ARGUMENT for TLS files that don't fit. `reactors`: the store's first.
+  // INVALID_ARGUMENT for TLS files that don't fit and for times and sizes that make no sense. `reactors`: the store's
+  // first.
   static Result<std::unique_ptr<Service>> Create(Config config, std::span<Reactor* const> reactors, topo::Store& store,
-                                                 rpc::ChannelOptions pooler_channel, Logger logger);
+                                                 rpc::ChannelOptions pooler_channel, Metrics& metrics, Logger logger);
   ~Service() override;
 
   // Registers `record` (its ports are known now), then listens. An error ends the program.
@@ -43,7 +44,7 @@ class Service final : public multigatewayservice::rpc::MultiGatewayService {
 
  private:
   Service(Config config, std::span<Reactor* const> reactors, topo::Store& store, rpc::ChannelOptions pooler_channel,
-          std::shared_ptr<TlsContext> tls, Logger logger);
+          std::shared_ptr<TlsContext> tls, Metrics& metrics, Logger logger);
   Awaitable<Result<>> ListenAll();
   // A CancelRequest of a client of `reactor`.
   Awaitable<void> RouteCancel(Reactor& reactor, listener::CancelRequest request);
@@ -53,6 +54,7 @@ class Service final : public multigatewayservice::rpc::MultiGatewayService {
   Logger logger_;
   cancel::CancelRegistry registry_;
   cancel::CancelRouter router_;
+  buffer::BufferMetrics buffer_metrics_;
   std::vector<std::unique_ptr<FrontEnd>> front_ends_;
   std::unique_ptr<poolergateway::PoolerDirectory> directory_;
   std::unique_ptr<topo::PoolerDiscovery> discovery_;

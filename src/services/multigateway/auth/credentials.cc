@@ -1,7 +1,8 @@
 #include "services/multigateway/auth/credentials.h"
 
-#include "common/mterrors/conditions.h"
+#include "common/topoclient/names.h"
 #include "multipoolerservice.pb.h"
+#include "services/multigateway/buffer/attempts.h"
 
 namespace multigres::gateway::auth {
 
@@ -9,8 +10,27 @@ namespace {
 constexpr Duration kFreshness = std::chrono::seconds(1);
 }  // namespace
 
-CredentialSource::CredentialSource(Reactor& reactor, queryservice::QueryService& pooler)
-    : reactor_(reactor), pooler_(pooler) {}
+CredentialSource::CredentialSource(Reactor& reactor, queryservice::QueryService& pooler, buffer::FailoverBuffer& buffer)
+    : reactor_(reactor), pooler_(pooler), buffer_(buffer) {}
+
+Awaitable<Result<multipoolerservice::GetAuthCredentialsResponse>> CredentialSource::Ask(std::string database,
+                                                                                        std::string user,
+                                                                                        Deadline deadline) {
+  multipoolerservice::GetAuthCredentialsRequest request;
+  request.set_database(std::move(database));
+  request.set_username(std::move(user));
+  const queryservice::CallScope scope{deadline, nullptr};
+  buffer::Attempts attempts(buffer_, reactor_.clock(),
+                            {.database = request.database(),
+                             .table_group = topo::kDefaultTableGroup,
+                             .shard = topo::kDefaultShard,
+                             .replay = buffer::Replay::kAlways},
+                            scope, {});
+  while (true) {
+    auto response = co_await pooler_.GetAuthCredentials(request, scope);
+    if (response || !co_await attempts.Again(response.error(), false)) co_return response;
+  }
+}
 
 Awaitable<Result<Credentials>> CredentialSource::LookUp(std::string database, std::string user, Deadline deadline) {
   ForgetOld();
@@ -37,10 +57,7 @@ Awaitable<Result<Credentials>> CredentialSource::LookUp(std::string database, st
     }
   } finish{*this, key, *lookup};
   lookup->result = Fail(Code::kUnavailable, "57P03", "database is temporarily unavailable; please retry");
-  multipoolerservice::GetAuthCredentialsRequest request;
-  request.set_database(std::move(database));
-  request.set_username(std::move(user));
-  auto response = co_await pooler_.GetAuthCredentials(request, {deadline, nullptr});
+  auto response = co_await Ask(std::move(database), std::move(user), deadline);
   if (response) {
     lookup->result = std::make_shared<const multipoolerservice::GetAuthCredentialsResponse>(std::move(*response));
   } else if (response.error().code() == Code::kNotFound) {

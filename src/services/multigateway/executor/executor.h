@@ -3,8 +3,9 @@
 // The handler's part: it decodes messages, writes what the sink is given, writes an ErrorResponse for each error
 // returned here (Error::diagnostic() verbatim if there is one, else sqlstate() or XX000, and message()), and before
 // each ReadyForQuery sends Session::reported().TakeChanges() and then Session::status_byte(). After a diagnostic of
-// severity FATAL or PANIC it closes the connection instead of sending ReadyForQuery. After an error in an extended
-// message it discards messages up to Sync. It runs one call of a session at a time.
+// severity FATAL or PANIC it closes the connection instead of sending ReadyForQuery, unless only a backend was lost
+// (57P01 and its like). After an error in an extended message it discards messages up to Sync. It runs one call of a
+// session at a time.
 //
 // Cancellation: the handler gives every call a token of this message cycle and cancels it for a CancelRequest
 // (57014 `canceling statement due to user request`) or when the client is gone. Statement timeouts are the executor's.

@@ -93,7 +93,10 @@ class NullSink final : public engine::ClientSink {
 };
 
 struct Fixture {
-  explicit Fixture(Clock& clock) : executor(scatter, clock, std::size_t{4} << 20) {
+  explicit Fixture(Clock& clock)
+      : buffer(clock, {}, capacity, nullptr, {}),
+        scatter(pooler, buffer, clock),
+        executor(scatter, clock, std::size_t{4} << 20) {
     session::Identity identity;
     identity.user = "postgres";
     identity.database = "postgres";
@@ -103,7 +106,9 @@ struct Fixture {
                     session::GatewayVariables(), session::ReportedParameters({{"standard_conforming_strings", "on"}}));
   }
   InstantPooler pooler;
-  scatterconn::ScatterConn scatter{pooler};
+  buffer::BufferCapacity capacity{1};
+  buffer::FailoverBuffer buffer;
+  scatterconn::ScatterConn scatter;
   Executor executor;
   std::optional<session::Session> session;
   NullSink sink;

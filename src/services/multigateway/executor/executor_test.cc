@@ -120,7 +120,9 @@ class ExecutorTest : public testing::Test {
 
   VirtualClock clock_;
   FakePooler pooler_;
-  scatterconn::ScatterConn scatter_{pooler_};
+  buffer::BufferCapacity capacity_{10};
+  buffer::FailoverBuffer buffer_{clock_, {.enabled = false}, capacity_, nullptr, {}};
+  scatterconn::ScatterConn scatter_{pooler_, buffer_, clock_};
   Executor executor_{scatter_, clock_, 1 << 20};
   std::optional<session::Session> session_;
   RecordingSink sink_;

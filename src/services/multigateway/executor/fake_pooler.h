@@ -1,6 +1,7 @@
 // A pooler for tests: one reserved backend, statements answered by their text, and a log of every call.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ class FakePooler final : public queryservice::QueryService, public scatterconn::
   // The backend is gone: what needs it answers 40001.
   void KillBackend() { backend_killed_ = true; }
   bool unavailable = false;
+  // Errors of the next calls that run or describe something, COMMIT among them; the call is logged and changes nothing.
+  std::deque<Error> failures;
   // Rows of a portal with a row limit, left to give.
   int portal_rows = 5;
   multipoolerservice::StreamExecuteRequest last_query;

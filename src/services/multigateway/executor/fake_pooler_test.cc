@@ -114,6 +114,11 @@ Result<> FakePooler::Take(std::string line, const std::string& sql, const ::quer
   std::map<std::string, std::string> settings(options.session_settings().begin(), options.session_settings().end());
   for (const auto& [name, value] : settings) line += fmt::format(" {}={}", name, value);
   log_.push_back(std::move(line));
+  if (!failures.empty()) {
+    Error failure = std::move(failures.front());
+    failures.pop_front();
+    return std::unexpected(std::move(failure));
+  }
   if (options.reserved_connection_id() != 0 && (backend_killed_ || options.reserved_connection_id() != backend_)) {
     backend_ = 0;
     reasons_ = 0;

@@ -134,6 +134,7 @@ Awaitable<void> ClientSessions::RunSession(ClientConnection& client, StartupRequ
   WriteLogin(client, point->reported, *registration);
   session::Session session(std::move(identity), std::move(point->settings), point->variables,
                            session::ReportedParameters(std::move(point->reported)));
+  session.set_client_gone([&client] { return client.PeerHasLeft(); });
   Handler handler(client, executor_, session, logger_);
   running = &handler;
   handlers_.insert(&handler);

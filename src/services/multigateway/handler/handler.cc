@@ -277,7 +277,9 @@ Handler::Next Handler::Report(const Error& error) {
   const PgDiagnostic diagnostic = pgwire::DiagnosticOf(error);
   pgwire::WriteDiagnostic(client_.out(), diagnostic);
   client_.Flush();
-  return pgwire::EndsSession(diagnostic) ? Next::kClose : Next::kGoOn;
+  // What ended is a backend, because its server goes or somebody wished it so. The client's session is here, and stays.
+  const bool of_backend = pgwire::IsConnectionState(diagnostic.code);
+  return pgwire::EndsSession(diagnostic) && !of_backend ? Next::kClose : Next::kGoOn;
 }
 
 Handler::Next Handler::ReportAndDiscard(const Error& error) {

@@ -19,7 +19,8 @@ class Handler {
  public:
   Handler(listener::ClientConnection& client, executor::Executor& executor, session::Session& session, Logger logger);
 
-  // Returns when the client has terminated, is gone, or has been shown a FATAL error.
+  // Returns when the client has terminated, is gone, or has been shown a FATAL error (other than the loss of a
+  // backend).
   Awaitable<void> Run();
 
   // From the same reactor: cancels the message that is being worked on, if there is one.

@@ -1,5 +1,7 @@
 #include "services/multigateway/listener/client_connection.h"
 
+#include <poll.h>
+
 #include <chrono>
 
 namespace multigres::gateway::listener {
@@ -160,6 +162,12 @@ Awaitable<void> ClientConnection::WriteRest() {
     WriteSome();
     written_.Pulse();
   }
+}
+
+bool ClientConnection::PeerHasLeft() const {
+  if (broken_ || stream_ == nullptr) return true;
+  pollfd polled{.fd = stream_->fd(), .events = POLLRDHUP, .revents = 0};
+  return ::poll(&polled, 1, 0) > 0 && (polled.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 Awaitable<Result<>> ClientConnection::Drain(std::size_t limit) {

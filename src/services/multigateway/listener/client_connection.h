@@ -44,6 +44,9 @@ class ClientConnection final : private TurnEndHook {
   // Has writing failed (the client is gone)? Output is dropped from then on.
   bool broken() const { return broken_; }
 
+  // Has the client closed its end, whatever it may have sent before? For when nobody reads. One system call.
+  bool PeerHasLeft() const;
+
   // Hands the stream over (for a TLS handshake), with what was read from it but not consumed, and takes another.
   std::unique_ptr<ByteStream> TakeStream(std::string& unread);
   void SetStream(std::unique_ptr<ByteStream> stream);

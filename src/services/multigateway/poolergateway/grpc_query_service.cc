@@ -1,5 +1,6 @@
 #include "services/multigateway/poolergateway/grpc_query_service.h"
 
+#include "common/mterrors/conditions.h"
 #include "common/mterrors/diagnostic_proto.h"
 #include "common/mterrors/wire.h"
 #include "common/rpc/channel.h"
@@ -17,15 +18,30 @@ rpc::CallOptions OptionsFor(const CallScope& scope) {
   return {.deadline = scope.deadline, .cancel = scope.cancel};
 }
 
-Error Translate(const Error& error, const CallScope& scope) {
+Error Translate(const Error& error, const CallScope& scope, const CallsInFlight::Call& in_flight) {
+  if (in_flight.abandoned() && error.code() == Code::kCanceled) {
+    return error.execution() == Execution::kDidNotExecute
+               ? mterrors::TemporarilyUnavailable()
+               : mterrors::OutcomeUnknown("another server has become the primary meanwhile");
+  }
   return mterrors::FromWire(error, scope.cancel == nullptr ? CancelReason::kNone : scope.cancel->reason());
+}
+
+template <class Request>
+bool AsksLeader(const Request& request) {
+  if constexpr (requires { request.target(); }) {
+    return request.target().pooler_type() == clustermetadata::PRIMARY;
+  } else {
+    return true;
+  }
 }
 
 // Pumps a statement's stream into the sink, from the request on.
 template <class Response, class Request>
-Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, std::string_view path, const Request& request, CallScope scope,
-                               ResultSink& sink) {
+Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, CallsInFlight& calls, std::string_view path,
+                               const Request& request, CallScope scope, ResultSink& sink) {
   auto call = channel.StartCall(path, OptionsFor(scope));
+  CallsInFlight::Call in_flight(calls, *call, AsksLeader(request));
   call->WriteLast(request);
   Response response;
   std::unique_ptr<::query::ReservedState> state;
@@ -34,7 +50,7 @@ Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, std::string_view path, con
     response.Clear();
     auto read = co_await call->Read(response);
     if (!read) {
-      Error error = Translate(read.error(), scope);
+      Error error = Translate(read.error(), scope, in_flight);
       if (whole_diagnostic) {
         Execution execution = error.execution();
         error = Error::FromDiagnostic(std::move(*whole_diagnostic), error.code()).WithExecution(execution);
@@ -59,17 +75,26 @@ Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, std::string_view path, con
 }
 
 template <class Response, class Request>
-Awaitable<Result<Response>> Unary(rpc::Channel& channel, std::string_view path, const Request& request,
-                                  CallScope scope) {
+Awaitable<Result<Response>> Unary(rpc::Channel& channel, CallsInFlight& calls, std::string_view path,
+                                  const Request& request, CallScope scope) {
+  auto call = channel.StartCall(path, OptionsFor(scope));
+  CallsInFlight::Call in_flight(calls, *call, AsksLeader(request));
+  call->WriteLast(request);
   Response response;
-  auto called = co_await rpc::CallUnary(channel, path, request, response, OptionsFor(scope));
-  if (!called) co_return std::unexpected(Translate(called.error(), scope));
+  auto read = co_await call->Read(response);
+  if (read && !*read) co_return Fail(Code::kInternal, "the pooler ended the call without a response");
+  if (read) {
+    Response extra;
+    read = co_await call->Read(extra);
+  }
+  if (!read) co_return std::unexpected(Translate(read.error(), scope, in_flight));
   co_return response;
 }
 
 class GrpcCopyStream final : public queryservice::CopyStream {
  public:
-  GrpcCopyStream(std::unique_ptr<rpc::ClientCall> call, CallScope scope) : call_(std::move(call)), scope_(scope) {}
+  GrpcCopyStream(CallsInFlight& calls, std::unique_ptr<rpc::ClientCall> call, CallScope scope, bool asks_leader)
+      : call_(std::move(call)), in_flight_(calls, *call_, asks_leader), scope_(scope) {}
 
   Awaitable<Result<>> Send(const multipoolerservice::CopyBidiExecuteRequest& message) override {
     using Request = multipoolerservice::CopyBidiExecuteRequest;
@@ -78,18 +103,19 @@ class GrpcCopyStream final : public queryservice::CopyStream {
       co_return Result<>();
     }
     auto written = co_await call_->Write(message);
-    if (!written) co_return std::unexpected(Translate(written.error(), scope_));
+    if (!written) co_return std::unexpected(Translate(written.error(), scope_, in_flight_));
     co_return written;
   }
 
   Awaitable<Result<bool>> Receive(multipoolerservice::CopyBidiExecuteResponse& message) override {
     auto read = co_await call_->Read(message);
-    if (!read) co_return std::unexpected(Translate(read.error(), scope_));
+    if (!read) co_return std::unexpected(Translate(read.error(), scope_, in_flight_));
     co_return read;
   }
 
  private:
   std::unique_ptr<rpc::ClientCall> call_;
+  CallsInFlight::Call in_flight_;
   CallScope scope_;
 };
 
@@ -98,51 +124,52 @@ class GrpcCopyStream final : public queryservice::CopyStream {
 Awaitable<ExecuteOutcome> GrpcQueryService::StreamExecute(const multipoolerservice::StreamExecuteRequest& request,
                                                           CallScope scope, ResultSink& sink) {
   return Pump<multipoolerservice::StreamExecuteResponse>(
-      channel_, "/multipoolerservice.MultiPoolerService/StreamExecute", request, scope, sink);
+      channel_, calls_, "/multipoolerservice.MultiPoolerService/StreamExecute", request, scope, sink);
 }
 
 Awaitable<ExecuteOutcome> GrpcQueryService::PortalStreamExecute(
     const multipoolerservice::PortalStreamExecuteRequest& request, CallScope scope, ResultSink& sink) {
   return Pump<multipoolerservice::PortalStreamExecuteResponse>(
-      channel_, "/multipoolerservice.MultiPoolerService/PortalStreamExecute", request, scope, sink);
+      channel_, calls_, "/multipoolerservice.MultiPoolerService/PortalStreamExecute", request, scope, sink);
 }
 
 Awaitable<Result<multipoolerservice::DescribeResponse>> GrpcQueryService::Describe(
     const multipoolerservice::DescribeRequest& request, CallScope scope) {
-  return Unary<multipoolerservice::DescribeResponse>(channel_, "/multipoolerservice.MultiPoolerService/Describe",
-                                                     request, scope);
+  return Unary<multipoolerservice::DescribeResponse>(channel_, calls_,
+                                                     "/multipoolerservice.MultiPoolerService/Describe", request, scope);
 }
 
 Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> GrpcQueryService::CopyBidiExecute(
     const multipoolerservice::CopyBidiExecuteRequest& initiate, CallScope scope) {
   auto call = channel_.StartCall("/multipoolerservice.MultiPoolerService/CopyBidiExecute", OptionsFor(scope));
-  auto written = co_await call->Write(initiate);
-  if (!written) co_return std::unexpected(Translate(written.error(), scope));
-  co_return std::make_unique<GrpcCopyStream>(std::move(call), scope);
+  auto stream = std::make_unique<GrpcCopyStream>(calls_, std::move(call), scope, AsksLeader(initiate));
+  auto written = co_await stream->Send(initiate);
+  if (!written) co_return std::unexpected(std::move(written.error()));
+  co_return stream;
 }
 
 Awaitable<Result<multipoolerservice::ConcludeTransactionResponse>> GrpcQueryService::ConcludeTransaction(
     const multipoolerservice::ConcludeTransactionRequest& request, CallScope scope) {
   return Unary<multipoolerservice::ConcludeTransactionResponse>(
-      channel_, "/multipoolerservice.MultiPoolerService/ConcludeTransaction", request, scope);
+      channel_, calls_, "/multipoolerservice.MultiPoolerService/ConcludeTransaction", request, scope);
 }
 
 Awaitable<Result<multipoolerservice::DiscardTempTablesResponse>> GrpcQueryService::DiscardTempTables(
     const multipoolerservice::DiscardTempTablesRequest& request, CallScope scope) {
   return Unary<multipoolerservice::DiscardTempTablesResponse>(
-      channel_, "/multipoolerservice.MultiPoolerService/DiscardTempTables", request, scope);
+      channel_, calls_, "/multipoolerservice.MultiPoolerService/DiscardTempTables", request, scope);
 }
 
 Awaitable<Result<multipoolerservice::ReleaseReservedConnectionResponse>> GrpcQueryService::ReleaseReservedConnection(
     const multipoolerservice::ReleaseReservedConnectionRequest& request, CallScope scope) {
   return Unary<multipoolerservice::ReleaseReservedConnectionResponse>(
-      channel_, "/multipoolerservice.MultiPoolerService/ReleaseReservedConnection", request, scope);
+      channel_, calls_, "/multipoolerservice.MultiPoolerService/ReleaseReservedConnection", request, scope);
 }
 
 Awaitable<Result<multipoolerservice::GetAuthCredentialsResponse>> GrpcQueryService::GetAuthCredentials(
     const multipoolerservice::GetAuthCredentialsRequest& request, CallScope scope) {
   return Unary<multipoolerservice::GetAuthCredentialsResponse>(
-      channel_, "/multipoolerservice.MultiPoolerService/GetAuthCredentials", request, scope);
+      channel_, calls_, "/multipoolerservice.MultiPoolerService/GetAuthCredentials", request, scope);
 }
 
 }  // namespace multigres::gateway::poolergateway

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/queryservice/query_service.h"
+#include "services/multigateway/poolergateway/calls_in_flight.h"
 
 namespace multigres::rpc {
 class Channel;
@@ -10,11 +11,14 @@ class Channel;
 namespace multigres::gateway::poolergateway {
 
 // Errors are translated (common/mterrors): PostgreSQL's own verbatim, 57014 for cancel and timeout, and
-// PRE_EXECUTION_UNAVAILABLE for what was never sent.
+// PRE_EXECUTION_UNAVAILABLE for what was never sent, 08007 for what was given up (calls()).
 class GrpcQueryService final : public queryservice::QueryService {
  public:
   // `channel` outlives it and all of its calls.
   explicit GrpcQueryService(rpc::Channel& channel) : channel_(channel) {}
+
+  // Its calls with target PRIMARY.
+  CallsInFlight& calls() { return calls_; }
 
   Awaitable<queryservice::ExecuteOutcome> StreamExecute(const multipoolerservice::StreamExecuteRequest& request,
                                                         queryservice::CallScope scope,
@@ -37,6 +41,7 @@ class GrpcQueryService final : public queryservice::QueryService {
 
  private:
   rpc::Channel& channel_;
+  CallsInFlight calls_;
 };
 
 }  // namespace multigres::gateway::poolergateway

@@ -41,7 +41,8 @@ class HealthSource {
 struct HealthMonitorOptions {
   // Until the pooler recommends another.
   Duration staleness_timeout = std::chrono::seconds(60);
-  Duration backoff_base = std::chrono::seconds(5);
+  // A pooler that was restarted is back within a moment, and its clients wait for that.
+  Duration backoff_base = std::chrono::milliseconds(100);
   Duration backoff_max = std::chrono::seconds(60);
 };
 

@@ -1,5 +1,6 @@
 #include "services/multigateway/poolergateway/load_balancer.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace multigres::gateway::poolergateway {
@@ -25,11 +26,21 @@ bool LoadBalancer::Serves(const Entry& entry, const ShardTarget& target) {
 
 const std::string* LoadBalancer::PickLeader(const ShardTarget& target) const {
   const Entry* leader = nullptr;
+  std::int64_t latest_term = 0;
   for (const auto& [id, entry] : entries_) {
-    if (!entry.health.live || !entry.health.primary || !Serves(entry, target)) continue;
+    if (!entry.health.live || !Serves(entry, target)) continue;
+    latest_term = std::max(latest_term, entry.health.rule.coordinator_term);
+    if (!entry.health.primary) continue;
     if (leader == nullptr || entry.health.rule > leader->health.rule) leader = &entry;
   }
-  return leader == nullptr ? nullptr : &leader->record.id;
+  // Subterms change under the same leader, whose own word may come after a follower's.
+  if (leader == nullptr || leader->health.rule.coordinator_term < latest_term) return nullptr;
+  return &leader->record.id;
+}
+
+bool LoadBalancer::LeaderServes(const ShardTarget& target) const {
+  const std::string* leader = PickLeader(target);
+  return leader != nullptr && entries_.find(*leader)->second.health.serving == Serving::kServing;
 }
 
 int LoadBalancer::RankAsReplica(const Entry& entry) const {

@@ -25,7 +25,8 @@ struct ShardTarget {
   std::string_view shard;
 };
 
-// The leader of a shard is the pooler whose live health stream says PRIMARY under the highest rule; the type in the
+// The leader of a shard is the pooler whose live health stream says PRIMARY under the highest rule, unless another live
+// pooler of the shard knows of a later term: the claim is stale then (its host is frozen or cut off). The type in the
 // topology is never looked at. A replica is any pooler of the shard that doesn't claim to lead: first those that lag
 // little, then the rest; in each, local and serving, remote and serving, not serving; at random among equals. A serving
 // replica that lags beats one that doesn't serve.
@@ -40,6 +41,8 @@ class LoadBalancer {
   // The pooler's id, or null if there is none. Valid until the next change.
   const std::string* PickLeader(const ShardTarget& target) const;
   const std::string* PickReplica(const ShardTarget& target);
+  // Does the shard's leader serve, by its own word?
+  bool LeaderServes(const ShardTarget& target) const;
   // Any pooler whose stream is up, of any shard: for what is the same on all servers.
   const std::string* PickAny();
 

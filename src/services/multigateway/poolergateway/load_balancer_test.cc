@@ -48,6 +48,21 @@ TEST_F(LoadBalancerTest, TheHighestRuleLeads) {
   EXPECT_EQ(PickedLeader(), "b");
 }
 
+TEST_F(LoadBalancerTest, AStaleClaimLosesAgainstALaterTermAtOnce) {
+  Add("frozen", "zone1", Leader(3));
+  PoolerHealth follower = Replica();
+  follower.rule = {3, 5};
+  Add("follower", "zone2", follower);
+  EXPECT_EQ(PickedLeader(), "frozen");  // a later subterm is its own rule
+  follower.rule = {4, 0};
+  balancer_.SetHealth("follower", follower);
+  EXPECT_EQ(PickedLeader(), "");
+  EXPECT_FALSE(balancer_.LeaderServes(kShard));
+  Add("new", "zone3", Leader(4));
+  EXPECT_EQ(PickedLeader(), "new");
+  EXPECT_TRUE(balancer_.LeaderServes(kShard));
+}
+
 TEST_F(LoadBalancerTest, ALeaderGoesWhenItsStreamDoesOrItStepsDown) {
   Add("a", "zone1", Leader(3));
   Add("b", "zone2", Leader(2));
@@ -68,6 +83,7 @@ TEST_F(LoadBalancerTest, ALeaderStaysWhileItDrains) {
   draining.serving = Serving::kDraining;
   Add("a", "zone1", draining);
   EXPECT_EQ(PickedLeader(), "a");
+  EXPECT_FALSE(balancer_.LeaderServes(kShard));
 }
 
 TEST_F(LoadBalancerTest, OtherShardsAreNoneOfItsBusiness) {

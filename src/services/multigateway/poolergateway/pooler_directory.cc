@@ -7,19 +7,21 @@
 namespace multigres::gateway::poolergateway {
 
 PoolerDirectory::PoolerDirectory(Reactor& reactor, std::vector<Subscriber> subscribers, rpc::ChannelOptions channel,
-                                 Logger logger)
+                                 HealthMonitorOptions health, Logger logger)
     : subscribers_(std::move(subscribers)),
       random_(SystemRandom()),
       source_(std::make_unique<GrpcHealthSource>(reactor, std::move(channel))),
-      monitor_(reactor.executor(), reactor.clock(), *random_, *source_, std::move(logger),
-               [this](const std::string& id, const PoolerHealth& health) {
-                 auto it = poolers_.find(id);
-                 if (it == poolers_.end() || it->second.health == health) return;
-                 it->second.health = health;
-                 RoutingUpdate update{.kind = RoutingUpdate::Kind::kHealth, .health = health};
-                 update.record.id = id;
-                 Send(update);
-               }) {}
+      monitor_(
+          reactor.executor(), reactor.clock(), *random_, *source_, std::move(logger),
+          [this](const std::string& id, const PoolerHealth& health) {
+            auto it = poolers_.find(id);
+            if (it == poolers_.end() || it->second.health == health) return;
+            it->second.health = health;
+            RoutingUpdate update{.kind = RoutingUpdate::Kind::kHealth, .health = health};
+            update.record.id = id;
+            Send(update);
+          },
+          health) {}
 
 PoolerDirectory::~PoolerDirectory() = default;
 

@@ -25,7 +25,8 @@ class PoolerDirectory final : public topo::PoolerObserver {
     PoolerGateway* gateway;  // lives until Stop() has returned and its reactor has run what was posted before
   };
 
-  PoolerDirectory(Reactor& reactor, std::vector<Subscriber> subscribers, rpc::ChannelOptions channel, Logger logger);
+  PoolerDirectory(Reactor& reactor, std::vector<Subscriber> subscribers, rpc::ChannelOptions channel,
+                  HealthMonitorOptions health, Logger logger);
   ~PoolerDirectory();
 
   void OnPooler(const std::string& cell, const std::string& component_id,

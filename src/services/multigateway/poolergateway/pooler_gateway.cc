@@ -20,6 +20,9 @@ struct PoolerGateway::Connection {
   std::string address;
   std::unique_ptr<rpc::Channel> channel;
   GrpcQueryService service;
+  // While another leads in its place.
+  bool superseded = false;
+  Timer sweep{};
 };
 
 namespace {
@@ -56,8 +59,45 @@ void PoolerGateway::Apply(const RoutingUpdate& update) {
       return;
     case RoutingUpdate::Kind::kHealth:
       balancer_.SetHealth(update.record.id, update.health);
+      FollowLeader(update.record.id);
       return;
   }
+}
+
+void PoolerGateway::FollowLeader(const std::string& speaker) {
+  const auto entry = balancer_.entries().find(speaker);
+  if (entry == balancer_.entries().end()) return;
+  const PoolerRecord& record = entry->second.record;
+  const ShardTarget shard{record.database, record.table_group, record.shard};
+  const std::string* leader = balancer_.PickLeader(shard);
+  if (leader == nullptr) return;
+  std::string& known = leaders_[record.table_group + "/" + record.shard + "/" + record.database];
+  if (known != *leader) {
+    if (auto old = connections_.find(known); old != connections_.end()) Supersede(*old->second);
+    known = *leader;
+    if (auto now = connections_.find(known); now != connections_.end()) {
+      now->second->superseded = false;
+      now->second->sweep = Timer();
+    }
+  }
+  if (speaker == *leader && balancer_.LeaderServes(shard) && leader_listener_) leader_listener_(shard);
+}
+
+void PoolerGateway::Supersede(Connection& connection) {
+  connection.superseded = true;
+  connection.sweep = reactor_.clock().Schedule(options_.superseded_leader_grace,
+                                               [this, &connection] { AbandonCalls(connection, true); });
+}
+
+// From then on, for as long as it doesn't lead, a call ends when it has been seen twice.
+void PoolerGateway::AbandonCalls(Connection& connection, bool all) {
+  if (all) {
+    connection.service.calls().AbandonAll();
+  } else {
+    connection.service.calls().AbandonMarked();
+  }
+  connection.sweep = reactor_.clock().Schedule(options_.superseded_leader_grace,
+                                               [this, &connection] { AbandonCalls(connection, false); });
 }
 
 void PoolerGateway::Connect(const PoolerRecord& record) {
@@ -73,6 +113,7 @@ void PoolerGateway::Connect(const PoolerRecord& record) {
 void PoolerGateway::Disconnect(std::string_view id) {
   auto it = connections_.find(id);
   if (it == connections_.end()) return;
+  it->second->sweep = Timer();
   auto close = [](std::unique_ptr<Connection> connection) -> Awaitable<void> { co_await connection->channel->Close(); };
   tasks_.Spawn("close pooler channel", close(std::move(it->second)));
   connections_.erase(it);
@@ -156,8 +197,7 @@ Awaitable<Result<multipoolerservice::ReleaseReservedConnectionResponse>> PoolerG
 Awaitable<Result<multipoolerservice::GetAuthCredentialsResponse>> PoolerGateway::GetAuthCredentials(
     const multipoolerservice::GetAuthCredentialsRequest& request, CallScope scope) {
   ShardTarget shard{request.database(), topo::kDefaultTableGroup, topo::kDefaultShard};
-  QueryService* service = ServiceOf(balancer_.PickLeader(shard));
-  if (service == nullptr) service = AnyQueryService();
+  QueryService* service = balancer_.LeaderServes(shard) ? ServiceOf(balancer_.PickLeader(shard)) : AnyQueryService();
   if (service == nullptr) {
     return Failing<multipoolerservice::GetAuthCredentialsResponse>(mterrors::NoWritablePrimary());
   }

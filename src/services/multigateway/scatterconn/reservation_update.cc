@@ -60,10 +60,6 @@ void Update(Session& session, const ::query::ReservedState* state, const Error* 
   // A cancelled call can't tell; the backend is still there if the pooler could stop the statement in time.
   bool interrupted = error != nullptr && error->sqlstate() == mterrors::kQueryCanceled;
   if (interrupted && reservation.held()) return;
-  if (error != nullptr && error->execution() == Execution::kDidNotExecute && reservation.held() &&
-      error->code() == Code::kPreExecutionUnavailable) {
-    return;  // never reached the pooler
-  }
   if (reservation.held()) return Forget(session);
   if (session.transaction().idle()) return;
   // The first statement of a block: either it failed before a backend was reserved, or the pooler broke its word.

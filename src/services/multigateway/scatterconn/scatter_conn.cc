@@ -2,8 +2,12 @@
 
 #include "common/mterrors/conditions.h"
 #include "common/mterrors/wire.h"
+#include "common/topoclient/names.h"
 #include "multipoolerservice.pb.h"
 #include "query.pb.h"
+#include "services/multigateway/scatterconn/lost_call.h"
+#include "services/multigateway/scatterconn/peeked_copy.h"
+#include "services/multigateway/scatterconn/replay_safety.h"
 #include "services/multigateway/scatterconn/request_cache.h"
 #include "services/multigateway/scatterconn/reservation_update.h"
 #include "services/multigateway/session/session.h"
@@ -11,10 +15,14 @@
 namespace multigres::gateway::scatterconn {
 namespace {
 
+using buffer::Attempts;
+using buffer::Replay;
 using engine::CallScope;
 using queryservice::ExecuteOutcome;
 using queryservice::QueryService;
 using session::Session;
+
+constexpr Duration kGiveBackTime = std::chrono::seconds(1);
 
 void FillStatement(const session::StatementSource& source, ::query::PreparedStatement& statement) {
   statement.set_query(source.query);
@@ -34,7 +42,23 @@ void AddReservationOptions(Session& session, const engine::Pinning* pinning, Req
   session.portals_to_release().clear();
 }
 
+// Knows whether the statement has shown its client anything.
+class NotingSink final : public queryservice::ResultSink {
+ public:
+  explicit NotingSink(queryservice::ResultSink& sink) : sink_(sink) {}
+  Awaitable<Result<>> OnPayload(::query::QueryResultPayload& payload) override {
+    delivered_ = true;
+    return sink_.OnPayload(payload);
+  }
+  bool delivered() const { return delivered_; }
+
+ private:
+  queryservice::ResultSink& sink_;
+  bool delivered_ = false;
+};
+
 Result<> Settle(Session& session, ExecuteOutcome outcome) {
+  if (!outcome.result) outcome.result = std::unexpected(AsClientSees(session, std::move(outcome.result.error())));
   Update(session, outcome.reserved_state.get(), outcome.result ? nullptr : &outcome.result.error());
   return std::move(outcome.result);
 }
@@ -108,16 +132,69 @@ Result<QueryService*> ScatterConn::Holder(Session& session) {
 
 Result<QueryService*> ScatterConn::Route(Session& session) {
   if (session.reservation().held()) return Holder(session);
-  auto routed = router_.QueryServiceFor(Requests(session).target());
-  // Without a backend the block can't begin: PostgreSQL would be gone too.
-  if (!routed) Update(session, nullptr, &routed.error());
-  return routed;
+  return router_.QueryServiceFor(Requests(session).target());
+}
+
+Attempts ScatterConn::AttemptsFor(Session& session, const ::query::Target& target, bool reserves, Replay replay,
+                                  CallScope scope) {
+  const buffer::RequestTraits traits{.database = target.database(),
+                                     .table_group = target.table_group(),
+                                     .shard = target.shard(),
+                                     .primary = !session.TargetReplica(),
+                                     .reserves = reserves && !session.reservation().held(),
+                                     .replay = session.reservation().held() ? Replay::kIfUnsent : replay};
+  return Attempts(buffer_, clock_, traits, scope, [&session] { return session.ClientGone(); });
+}
+
+template <class Request>
+Awaitable<Result<>> ScatterConn::Run(Session& session, const Request& request,
+                                     Awaitable<ExecuteOutcome> (QueryService::*method)(const Request&, CallScope,
+                                                                                       queryservice::ResultSink&),
+                                     CallScope scope, queryservice::ResultSink& sink) {
+  const bool begins = session.transaction().begin_unsent();
+  const bool reserves = request.reservation_options().reasons() != 0 || request.options().max_rows() != 0;
+  Attempts attempts =
+      AttemptsFor(session, request.target(), reserves, begins ? Replay::kIfUncommitted : Replay::kIfUnexecuted, scope);
+  if (attempts.MustWaitFirst()) {
+    auto waited = co_await attempts.Begin();
+    if (!waited) co_return Settle(session, ExecuteOutcome(std::move(waited), nullptr));
+  }
+  NotingSink noting(sink);
+  while (true) {
+    auto pooler = Route(session);
+    ExecuteOutcome outcome;
+    if (pooler) {
+      outcome = co_await ((*pooler)->*method)(request, scope, noting);
+    } else {
+      outcome.result = std::unexpected(std::move(pooler.error()));
+    }
+    if (outcome.result) co_return Settle(session, std::move(outcome));
+    Error& error = outcome.result.error();
+    const bool again =
+        co_await attempts.Again(error, noting.delivered(), [&session] { return IsReplaySafeIfReadOnly(session); });
+    if (!again) co_return Settle(session, std::move(outcome));
+    if (pooler && outcome.reserved_state != nullptr && !session.reservation().held()) {
+      co_await GiveBack(session, outcome.reserved_state->pooler_id(), outcome.reserved_state->reserved_connection_id());
+    }
+  }
+}
+
+Awaitable<void> ScatterConn::GiveBack(Session& session, const clustermetadata::ID& pooler_id,
+                                      std::uint64_t connection_id) {
+  QueryService* pooler = router_.QueryServiceByID(topo::ComponentId(pooler_id));
+  if (pooler == nullptr) co_return;
+  multipoolerservice::ReleaseReservedConnectionRequest request;
+  RequestCache& requests = Requests(session);
+  *request.mutable_target() = requests.target();
+  *request.mutable_caller_id() = requests.caller();
+  *request.mutable_options() = requests.Options(session);
+  request.mutable_options()->set_reserved_connection_id(connection_id);
+  // If it fails the pooler's inactivity timeout does it.
+  (void)co_await pooler->ReleaseReservedConnection(request, {clock_.After(kGiveBackTime), nullptr});
 }
 
 Awaitable<Result<>> ScatterConn::StreamExecute(Session& session, engine::StatementCall call, CallScope scope,
                                                queryservice::ResultSink& sink) {
-  auto pooler = Route(session);
-  if (!pooler) co_return std::unexpected(std::move(pooler.error()));
   auto& request = Requests(session).StreamExecute(session);
   request.mutable_options()->set_passthrough_row(call.passthrough);
   request.set_query(call.wrapper == nullptr ? std::string(call.sql) : std::string());
@@ -128,13 +205,11 @@ Awaitable<Result<>> ScatterConn::StreamExecute(Session& session, engine::Stateme
     wrapper.set_sql_suffix(std::string(call.wrapper->suffix));
   }
   AddReservationOptions(session, call.pinning, request);
-  co_return Settle(session, co_await (*pooler)->StreamExecute(request, scope, sink));
+  return Run(session, request, &QueryService::StreamExecute, scope, sink);
 }
 
 Awaitable<Result<>> ScatterConn::PortalStreamExecute(Session& session, engine::PortalCall call, CallScope scope,
                                                      queryservice::ResultSink& sink) {
-  auto pooler = Route(session);
-  if (!pooler) co_return std::unexpected(std::move(pooler.error()));
   auto& request = Requests(session).PortalStreamExecute(session);
   FillStatement(*call.portal->source, *request.mutable_prepared_statement());
   *request.mutable_portal() = *call.portal->bound;
@@ -142,14 +217,11 @@ Awaitable<Result<>> ScatterConn::PortalStreamExecute(Session& session, engine::P
   if (call.include_describe) request.mutable_portal_options()->set_include_describe(true);
   if (call.portal->state == session::Portal::State::kSuspended) request.mutable_portal_options()->set_resume(true);
   AddReservationOptions(session, call.pinning, request);
-  co_return Settle(session, co_await (*pooler)->PortalStreamExecute(request, scope, sink));
+  return Run(session, request, &QueryService::PortalStreamExecute, scope, sink);
 }
 
 Awaitable<Result<std::unique_ptr<::query::StatementDescription>>> ScatterConn::Describe(
     Session& session, const session::StatementSource& source, const session::Portal* portal, CallScope scope) {
-  bool reserved = session.reservation().held();
-  Result<QueryService*> pooler = reserved ? Holder(session) : router_.QueryServiceFor(Requests(session).target());
-  if (!pooler) co_return std::unexpected(std::move(pooler.error()));
   multipoolerservice::DescribeRequest request;
   RequestCache& requests = Requests(session);
   *request.mutable_target() = requests.target();
@@ -157,23 +229,31 @@ Awaitable<Result<std::unique_ptr<::query::StatementDescription>>> ScatterConn::D
   *request.mutable_options() = requests.Options(session);
   FillStatement(source, *request.mutable_prepared_statement());
   if (portal != nullptr) *request.mutable_portal() = *portal->bound;
-  auto described = co_await (*pooler)->Describe(request, scope);
-  if (!described) {
-    if (reserved && described.error().sqlstate() == mterrors::kSerializationFailure &&
-        described.error().code() == Code::kAborted) {
+  Attempts attempts = AttemptsFor(session, requests.target(), false, Replay::kAlways, scope);
+  while (true) {
+    const bool reserved = session.reservation().held();
+    Result<multipoolerservice::DescribeResponse> described;
+    if (auto pooler = Route(session)) {
+      described = co_await (*pooler)->Describe(request, scope);
+    } else {
+      described = std::unexpected(std::move(pooler.error()));
+    }
+    if (described) {
+      co_return std::make_unique<::query::StatementDescription>(std::move(*described->mutable_description()));
+    }
+    if (co_await attempts.Again(described.error(), false)) continue;
+    Error error = AsClientSees(session, std::move(described.error()));
+    if (reserved && error.sqlstate() == mterrors::kSerializationFailure && error.code() == Code::kAborted) {
       Forget(session);
     }
-    co_return std::unexpected(std::move(described.error()));
+    co_return std::unexpected(std::move(error));
   }
-  co_return std::make_unique<::query::StatementDescription>(std::move(*described->mutable_description()));
 }
 
 Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> ScatterConn::CopyExecute(Session& session,
                                                                                       std::string_view sql,
                                                                                       bool from_stdin,
                                                                                       CallScope scope) {
-  auto pooler = Route(session);
-  if (!pooler) co_return std::unexpected(std::move(pooler.error()));
   RequestCache& requests = Requests(session);
   multipoolerservice::CopyBidiExecuteRequest initiate;
   initiate.set_phase(multipoolerservice::CopyBidiExecuteRequest::INITIATE);
@@ -185,12 +265,32 @@ Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> ScatterConn::CopyEx
   *initiate.mutable_options() = requests.Options(session);
   engine::Pinning pinning{.reasons = session::reason::kCopy};
   AddReservationOptions(session, &pinning, initiate);
-  auto stream = co_await (*pooler)->CopyBidiExecute(initiate, scope);
-  if (!stream) {
-    Update(session, nullptr, &stream.error());
-    co_return std::unexpected(std::move(stream.error()));
+  Attempts attempts = AttemptsFor(session, requests.target(), true, Replay::kIfUnexecuted, scope);
+  if (attempts.MustWaitFirst()) {
+    auto waited = co_await attempts.Begin();
+    if (!waited) {
+      Update(session, nullptr, &waited.error());
+      co_return std::unexpected(std::move(waited.error()));
+    }
   }
-  co_return std::make_unique<TrackedCopy>(session, std::move(*stream));
+  while (true) {
+    auto stream = co_await OpenCopy(session, initiate, scope);
+    if (stream) co_return std::make_unique<TrackedCopy>(session, std::move(*stream));
+    if (co_await attempts.Again(stream.error(), false)) continue;
+    Error error = AsClientSees(session, std::move(stream.error()));
+    Update(session, nullptr, &error);
+    co_return std::unexpected(std::move(error));
+  }
+}
+
+// Up to the answer to INITIATE, so that what didn't begin can begin anew.
+Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> ScatterConn::OpenCopy(
+    Session& session, const multipoolerservice::CopyBidiExecuteRequest& initiate, CallScope scope) {
+  auto pooler = Route(session);
+  if (!pooler) co_return std::unexpected(std::move(pooler.error()));
+  auto stream = co_await (*pooler)->CopyBidiExecute(initiate, scope);
+  if (!stream) co_return stream;
+  co_return co_await PeekedCopy::Open(std::move(*stream));
 }
 
 Awaitable<Result<std::unique_ptr<::query::QueryResult>>> ScatterConn::ConcludeTransaction(Session& session,
@@ -226,8 +326,10 @@ Awaitable<Result<std::unique_ptr<::query::QueryResult>>> ScatterConn::ConcludeTr
   session.portals().Clear();
   auto concluded = co_await (*pooler)->ConcludeTransaction(request, scope);
   if (!concluded) {
-    Error& error = concluded.error();
-    auto state = mterrors::ReservedStateOf(error);
+    auto state = mterrors::ReservedStateOf(concluded.error());
+    const bool commits = conclusion == engine::Conclusion::kCommit;
+    Error error = commits ? CommitAsClientSees(session, std::move(concluded.error()))
+                          : AsClientSees(session, std::move(concluded.error()));
     Update(session, state.get(), nullptr);
     bool lost = !session.reservation().held() && error.code() == Code::kAborted &&
                 error.sqlstate() == mterrors::kSerializationFailure;
@@ -254,8 +356,9 @@ Awaitable<Result<>> ScatterConn::DiscardTempTables(Session& session, CallScope s
   auto discarded = co_await (*pooler)->DiscardTempTables(request, scope);
   if (!discarded) {
     auto state = mterrors::ReservedStateOf(discarded.error());
-    Update(session, state.get(), &discarded.error());
-    co_return std::unexpected(std::move(discarded.error()));
+    Error error = AsClientSees(session, std::move(discarded.error()));
+    Update(session, state.get(), &error);
+    co_return std::unexpected(std::move(error));
   }
   Update(session, discarded->has_reserved_state() ? &discarded->reserved_state() : nullptr, nullptr);
   co_return Result<>();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -74,6 +75,10 @@ class Session {
     return settings_.variables().Get(GatewayVariable::kIdleSessionTimeout);
   }
 
+  // Asked while a statement waits for a leader: is there still anybody to answer to? Set by whoever serves the client.
+  void set_client_gone(std::function<bool()> client_gone) { client_gone_ = std::move(client_gone); }
+  bool ClientGone() const { return client_gone_ && client_gone_(); }
+
   // Prebuilt requests; ScatterConn's alone.
   std::shared_ptr<scatterconn::RequestCache>& request_cache() { return request_cache_; }
 
@@ -94,6 +99,7 @@ class Session {
   ReportedParameters reported_;
   std::vector<std::string> portals_to_release_;
   std::shared_ptr<scatterconn::RequestCache> request_cache_;
+  std::function<bool()> client_gone_;
 };
 
 }  // namespace multigres::gateway::session
