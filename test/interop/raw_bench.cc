@@ -16,8 +16,8 @@ namespace multigres::interop {
 namespace {
 
 // HTTP/2 frames and compressed headers, as counted on our connections.
-constexpr std::size_t kRequestOverheadBytes = 45;
-constexpr std::size_t kResponseOverheadBytes = 40;
+constexpr std::size_t kRequestOverheadBytes = 44;
+constexpr std::size_t kResponseOverheadBytes = 36;
 
 class Peer {
  public:

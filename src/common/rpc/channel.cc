@@ -1,5 +1,7 @@
 #include "common/rpc/channel.h"
 
+#include <google/protobuf/empty.pb.h>
+
 #include <deque>
 
 #include "common/rpc/backoff.h"
@@ -242,9 +244,9 @@ Awaitable<Result<>> CallUnary(Channel& channel, std::string_view path, const Mes
   auto read = co_await call->Read(response);
   if (!read) co_return std::unexpected(std::move(read.error()));
   if (!*read) co_return Fail(Code::kInternal, "the server ended the call without a response");
-  // Nothing but the status can come; a second response would be an error of the server.
-  std::unique_ptr<MessageLite> extra(response.New());
-  auto end = co_await call->Read(*extra);
+  // Nothing but the status can come; a second response, which any message can take, would be an error of the server.
+  google::protobuf::Empty extra;
+  auto end = co_await call->Read(extra);
   if (!end) co_return std::unexpected(std::move(end.error()));
   if (*end) co_return Fail(Code::kInternal, "the server sent more than one response");
   co_return Result<>{};

@@ -103,6 +103,7 @@ void OutgoingCall::Cancel(CancelReason reason) {
 }
 
 void OutgoingCall::Drop() {
+  if (IsDone() && session_ == nullptr) return;  // the usual end: there is nothing left to stop
   cancel_.Reset();
   Abort(Error(Code::kCanceled, "call dropped"));
 }

@@ -72,6 +72,18 @@ TEST_P(Rpc, BothSidesTalkInTurns) {
   });
 }
 
+TEST_P(Rpc, UnaryCallRefusesASecondResponse) {
+  Run([](RpcFixture& t) -> Awaitable<void> {
+    StringValue request;
+    request.set_value("2 100");
+    BytesValue response;
+    const auto done = co_await CallUnary(*t.channel_, kStream, request, response, {});
+    EXPECT_EQ(done.error().code(), Code::kInternal);
+    EXPECT_EQ(done.error().message(), "the server sent more than one response");
+    EXPECT_TRUE(co_await t.Echo("still there"));
+  });
+}
+
 TEST_P(Rpc, LargestMessageGoesBothWays) {
   Run([](RpcFixture& t) -> Awaitable<void> {
     auto response = co_await t.Echo(std::string(kMaxMessageBytes - 10, 'x'));

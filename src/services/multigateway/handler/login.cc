@@ -86,7 +86,7 @@ bool IsBoolean(std::string_view value) {
 }
 
 std::string CanonicalBoolean(std::string_view value) {
-  const std::string text = Lower(value);
+  std::string text = Lower(value);
   const auto prefix_of = [&](std::string_view word) { return !text.empty() && word.starts_with(text); };
   if (prefix_of("true") || prefix_of("yes") || text == "on" || text == "1") return "on";
   if (prefix_of("false") || prefix_of("no") || text == "off" || text == "of" || text == "0") return "off";
