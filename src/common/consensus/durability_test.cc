@@ -76,11 +76,15 @@ TEST(Durability, AListThatWouldBeEmptyIsRefused) {
   EXPECT_EQ(Fence().Text(), R"(ANY 1 ("multigres-fence"))");
 }
 
+// The page's table, for every cohort from two to seven. More replicas never help AT_LEAST_2.
 TEST(Durability, RecruitsAndToleratedLossesFollowTheTable) {
   const struct {
     int n, cohort;
     std::size_t recruits, down;
-  } cases[] = {{2, 2, 2, 0}, {2, 3, 2, 1}, {2, 4, 3, 1}, {2, 5, 4, 1}, {3, 5, 3, 2}};
+  } cases[] = {
+      {2, 2, 2, 0}, {2, 3, 2, 1}, {2, 4, 3, 1}, {2, 5, 4, 1}, {2, 6, 5, 1}, {2, 7, 6, 1}, {3, 3, 3, 0}, {3, 4, 3, 1},
+      {3, 5, 3, 2}, {3, 6, 4, 2}, {3, 7, 5, 2}, {4, 4, 4, 0}, {4, 5, 4, 1}, {4, 6, 4, 2}, {4, 7, 4, 3},
+  };
   for (const auto& c : cases) {
     const MemberSet cohort = FirstOf(c.cohort);
     EXPECT_EQ(RecruitsNeeded(c.n, cohort.size()), c.recruits);
@@ -89,6 +93,7 @@ TEST(Durability, RecruitsAndToleratedLossesFollowTheTable) {
       EXPECT_EQ(enough, static_cast<std::size_t>(count) >= c.recruits) << c.n << " of " << c.cohort << ": " << count;
     }
     EXPECT_EQ(cohort.size() - c.recruits, c.down);
+    EXPECT_EQ(SyncStandbysFor(AtLeast(c.n), cohort, "z0_m")->num_sync, c.n - 1);
   }
 }
 
@@ -97,6 +102,28 @@ TEST(Durability, MultiCellRecruitmentFollowsTheTable) {
   EXPECT_TRUE(CheckRecruitment(policy, Set(kFive), Set({"B_1", "B_2", "C_1"})));
   EXPECT_FALSE(CheckRecruitment(policy, Set(kFive), Set({"A_2", "B_1", "B_2"}))) << "A_1 and C_1 span two cells";
   EXPECT_FALSE(CheckRecruitment(policy, Set(kFive), Set({"B_1", "C_1"}))) << "no majority";
+}
+
+TEST(Durability, MultiCellFollowsItsExamples) {
+  const DurabilityPolicy policy = MultiCellAtLeast(2);
+  const struct {
+    const char* name;
+    MemberSet cohort, recruits;
+    bool enough;
+  } cases[] = {
+      {"one a cell, one down", Set({"A_1", "B_1", "C_1"}), Set({"B_1", "C_1"}), true},
+      {"one a cell, two down", Set({"A_1", "B_1", "C_1"}), Set({"C_1"}), false},
+      {"two cells, one down: its cell's other member may have acknowledged with it", Set({"A_1", "A_2", "B_1", "B_2"}),
+       Set({"A_2", "B_1", "B_2"}), true},
+      {"two cells, one cell down: what is left spans one cell", Set({"A_1", "A_2", "B_1", "B_2"}), Set({"B_1", "B_2"}),
+       false},
+      {"a whole cell of five down", Set(kFive), Set({"B_1", "B_2", "C_1"}), true},
+      {"one of each of two cells down", Set(kFive), Set({"A_2", "B_1", "C_1"}), false},
+      {"the single member of a cell down", Set(kFive), Set({"A_1", "A_2", "B_1", "B_2"}), true},
+      {"two of one cell recruited: they can't acknowledge each other", Set({"A_1", "A_2", "B_1"}), Set({"A_1", "A_2"}),
+       false},
+  };
+  for (const auto& c : cases) EXPECT_EQ(CheckFeasible(policy, c.cohort, c.recruits).has_value(), c.enough) << c.name;
 }
 
 TEST(Durability, StrangersAndDuplicatesRecruitNobody) {

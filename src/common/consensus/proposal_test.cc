@@ -141,6 +141,48 @@ TEST(Trace, UndecidedRuleIsCarriedOverNeverDecidedUnderItsOldNumber) {
   EXPECT_EQ(MemberSet::Of(proposal->proposed_transition().decision().cohort_members()), Set(four));
 }
 
+// Four members at 1.0. a's 1.1 (without d) is acknowledged by nobody; c's 2.0 neither. Term 3 finds 1.1, term 4
+// finds 2.0 and is decided. Had term 3 decided 1.1 under its old number, a would be ahead of everybody who doesn't
+// know 4.0.
+TEST(Trace, ACarriedRuleNeverOutranksWhatWasDecidedMeanwhile) {
+  const Members four = {"z1_a", "z2_b", "z3_c", "z3_d"};
+  const ShardRule one = Rule(1, 0, "z1_a", four);
+  const RulePosition at_a = Undecided(one, Rule(1, 1, "z1_a", kThree));
+  const RulePosition at_c = Undecided(one, Rule(2, 0, "z3_c", four));
+  const RulePosition elsewhere = Decided(one);
+
+  const TermRevocation term3 = Promise(3, 1, 1);
+  auto third = BuildProposal(
+      term3,
+      std::vector{MakeCandidate("z1_a", At(at_a, "0/200"), term3), MakeCandidate("z2_b", At(elsewhere, "0/100"), term3),
+                  MakeCandidate("z3_d", At(elsewhere, "0/100"), term3)},
+      kNow);
+  ASSERT_TRUE(third) << third.error().ToString();
+  EXPECT_EQ(LeaderOf(third), "z1_a");
+  const RulePosition a_after = third->proposed_transition();
+  EXPECT_EQ(RulePositionText(a_after), "1.0 (proposed 3.0)");
+
+  const TermRevocation term4 = Promise(4, 2, 0);
+  auto fourth = BuildProposal(
+      term4,
+      std::vector{MakeCandidate("z2_b", At(elsewhere, "0/100"), term4), MakeCandidate("z3_c", At(at_c, "0/180"), term4),
+                  MakeCandidate("z3_d", At(elsewhere, "0/100"), term4)},
+      kNow);
+  ASSERT_TRUE(fourth) << fourth.error().ToString();
+  EXPECT_EQ(LeaderOf(fourth), "z3_c");
+  EXPECT_EQ(MemberSet::Of(fourth->proposed_transition().proposal().cohort_members()), Set(four));
+  const RulePosition decided = Decided(fourth->proposed_transition().proposal());
+  EXPECT_TRUE(CompareRules(a_after, decided) < 0);
+
+  // Term 5 with a and b, who holds the write: a must not lead, and the two alone are not enough.
+  const TermRevocation term5 = Promise(5, 4, 0);
+  std::vector<Candidate> recruits = {MakeCandidate("z1_a", At(a_after, "0/900"), term5),
+                                     MakeCandidate("z2_b", At(decided, "0/300"), term5)};
+  EXPECT_FALSE(BuildProposal(term5, recruits, kNow));
+  recruits.push_back(MakeCandidate("z3_d", At(elsewhere, "0/100"), term5));
+  EXPECT_EQ(LeaderOf(BuildProposal(term5, recruits, kNow)), "z2_b");
+}
+
 // The member that the open rule removes is the only one to hold it: nobody else may be promoted over its WAL.
 TEST(BuildProposal, DoesNotPassOverARemovedMemberThatIsAhead) {
   const Members four = {"z1_a", "z2_b", "z3_c", "z3_d"};
