@@ -28,18 +28,30 @@ class OrchProgram final : public servenv::Program {
     flags.Add("watch-targets", &config_.watch_targets, "what to watch: db, db/tablegroup or db/tablegroup/shard",
               {.env = "MT_SHARD_WATCH_TARGETS", .required = true, .on_change = [this] { ReloadTargets(); }});
     auto live = [] { return servenv::FlagOptions{.on_change = [] {}}; };
-    flags.Add("recovery-cycle-interval", &config_.engine.cycle_interval, "time between two looks at every shard",
-              live());
-    flags.Add("pooler-health-check-interval", &config_.pooler_health_check_interval,
+    EngineOptions& engine = config_.engine;
+    Thresholds& thresholds = engine.thresholds;
+    flags.Add("recovery-cycle-interval", &engine.cycle_interval,
+              "how often every shard is looked at, besides at once when there is news of it", live());
+    flags.Add("pooler-health-check-interval", &thresholds.report_interval,
               "how often poolers report when nothing changes (for streams opened from then on)", live());
-    flags.Add("leader-failover-grace-period-base", &config_.engine.graces.base,
-              "how long a shard is watched without a leader before one is appointed", live());
-    flags.Add("leader-failover-grace-period-max-jitter", &config_.engine.graces.max_jitter,
-              "random time on top, at most; keeps orchestrators apart", live());
-    flags.Add("leader-postgres-response-threshold", &config_.engine.thresholds.leader_response,
-              "how long a running leader may be unready before it is replaced", live());
-    flags.Add("leader-pooler-grace", &config_.engine.thresholds.leader_pooler,
-              "how long an unheard leader's heartbeat may stand still on its followers before it is replaced");
+    flags.Add("failover-stagger", &engine.graces.stagger,
+              "how long an orchestrator leaves each better-ranked one to appoint a leader first", live());
+    flags.Add("leader-failover-grace-period-base", &engine.graces.base,
+              "how long every orchestrator waits on top before it appoints a leader", live());
+    flags.Add("leader-failover-grace-period-max-jitter", &engine.graces.max_jitter, "random time on top, at most",
+              live());
+    flags.Add("leader-unheard-threshold", &thresholds.unheard,
+              "how long a leader may be silent before its followers are asked (three reports at least)", live());
+    flags.Add("leader-stall-threshold", &thresholds.stall,
+              "how long a leader's answers or commits may stand still while no follower sees it move (several of its "
+              "heartbeats)",
+              live());
+    flags.Add("leader-stuck-threshold", &thresholds.stuck,
+              "how long a leader that answers may commit nothing, whatever its followers see", live());
+    flags.Add("leader-postgres-response-threshold", &thresholds.leader_response,
+              "how long a running leader may be unready before it is replaced, whatever its followers see", live());
+    flags.Add("leader-pooler-grace", &thresholds.leader_pooler,
+              "how long a leader's pooler may be gone while its PostgreSQL still streams", live());
     flags.Add("verify-replication-timeout", &config_.verify_replication_timeout,
               "how long a repaired follower may take to stream");
     servenv::RegisterTopoFlags(flags, &topo_flags_);
@@ -56,6 +68,9 @@ class OrchProgram final : public servenv::Program {
     if (!client_flags) co_return client_flags;
     if (config_.engine.cycle_interval <= Duration::zero()) {
       co_return Fail(Code::kInvalidArgument, "--recovery-cycle-interval must be positive");
+    }
+    if (config_.engine.thresholds.report_interval <= Duration::zero()) {
+      co_return Fail(Code::kInvalidArgument, "--pooler-health-check-interval must be positive");
     }
     if (config_.service_id.empty()) config_.service_id = RandomId(env.random());
     auto store = servenv::OpenTopology(env, topo_flags_);

@@ -36,7 +36,7 @@ struct PoolerConfig : ServiceConfig {
 
 struct OrchConfig : ServiceConfig {
   std::string service_id;  // empty = another one at each start
-  std::string pooler_health_check_interval = "500ms";
+  std::string pooler_health_check_interval = "200ms";
   std::string recovery_cycle_interval = "500ms";
 };
 

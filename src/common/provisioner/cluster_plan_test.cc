@@ -64,7 +64,7 @@ TEST(ClusterPlan, CommandLinesAreThoseOfTheDocumentation) {
             "/b/multiorch --http-port=15301 --grpc-port=15371 --bind-address=127.0.0.1 --grpc-bind-address=127.0.0.1 "
             "--log-level=info --log-output=/r/logs/dbs/postgres/multiorch/zone2.log --hostname=localhost "
             "--topo-global-server-addresses=127.0.0.1:2379 --topo-global-root=/multigres/global --cell=zone2 "
-            "--service-id=zone2orch --watch-targets=postgres --pooler-health-check-interval=500ms "
+            "--service-id=zone2orch --watch-targets=postgres --pooler-health-check-interval=200ms "
             "--recovery-cycle-interval=500ms");
 }
 

@@ -1,5 +1,4 @@
-// What a multiorch is told: its flags' values. Those of `engine`, `watch_targets` and the health check interval may
-// change while it runs.
+// What a multiorch is told: its flags' values. Those of `engine` and `watch_targets` may change while it runs.
 #pragma once
 
 #include <string>
@@ -13,7 +12,6 @@ struct Config {
   std::string cell;
   std::string service_id;                  // random if empty
   std::vector<std::string> watch_targets;  // db, db/tablegroup or db/tablegroup/shard
-  Duration pooler_health_check_interval = std::chrono::seconds(5);
   Duration verify_replication_timeout = std::chrono::seconds(5);
   EngineOptions engine;
 };

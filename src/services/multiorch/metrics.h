@@ -8,7 +8,7 @@
 
 namespace multigres::orch {
 
-// Drop the handles before engine and board.
-std::vector<Metrics::Observer> ObserveOrch(Metrics& metrics, const Engine& engine, const HealthBoard& board);
+// Drop the handles before engine and board. Failovers are counted as the engine reports them; `metrics` must outlive it.
+std::vector<Metrics::Observer> ObserveOrch(Metrics& metrics, Engine& engine, const HealthBoard& board);
 
 }  // namespace multigres::orch

@@ -13,8 +13,9 @@ using ::multipoolermanagerdata::ManagerHealthStreamClientMessage;
 using ::multipoolermanagerdata::ManagerHealthStreamResponse;
 using HealthStream = rpc::ClientStream<ManagerHealthStreamClientMessage, ManagerHealthStreamResponse>;
 
-constexpr Duration kStalenessTimeout = std::chrono::seconds(90);
-constexpr Duration kReconnectBase = std::chrono::seconds(1);
+// A stream without a message for so many report intervals counts as lost (90 s for 5 s).
+constexpr int kStaleIntervals = 18;
+constexpr Duration kReconnectBase = std::chrono::milliseconds(100);
 constexpr Duration kReconnectMax = std::chrono::seconds(30);
 
 void Assign(::google::protobuf::Duration& to, Duration from) {
@@ -56,7 +57,9 @@ Awaitable<void> PoolerConnection::FollowHealth(std::shared_ptr<PoolerConnection>
       jitter.Reset();
     }
     was_connected = delivered;
-    co_await SleepFor(context.reactor.clock(), jitter.Next());
+    Clock& clock = context.reactor.clock();
+    self->try_now_.Reset();
+    if (co_await self->try_now_.WaitUntil(clock, clock.After(jitter.Next()))) jitter.Reset();
   }
 }
 
@@ -64,13 +67,15 @@ Awaitable<Result<bool>> PoolerConnection::RunStream() {
   Clock& clock = context_.reactor.clock();
   HealthStream stream = ::multipoolermanager::rpc::MultiPoolerManagerClient(*channel_).ManagerHealthStream();
   ManagerHealthStreamClientMessage start;
-  Assign(*start.mutable_start()->mutable_snapshot_interval(), context_.health_check_interval);
-  Assign(*start.mutable_start()->mutable_staleness_timeout(), kStalenessTimeout);
+  const Duration interval = context_.health_check_interval;
+  const Duration staleness_timeout = kStaleIntervals * interval;
+  Assign(*start.mutable_start()->mutable_snapshot_interval(), interval);
+  Assign(*start.mutable_start()->mutable_staleness_timeout(), staleness_timeout);
   auto written = co_await stream.Write(start);
   if (!written) co_return std::unexpected(std::move(written.error()));
   bool delivered = false;
   while (true) {
-    Timer staleness = clock.Schedule(kStalenessTimeout, [&stream] { stream.Cancel(); });
+    Timer staleness = clock.Schedule(staleness_timeout, [&stream] { stream.Cancel(); });
     ManagerHealthStreamResponse message;
     auto read = co_await stream.Read(message);
     if (!read || !*read) co_return delivered;

@@ -9,6 +9,7 @@
 #include "common/rpc/channel.h"
 #include "services/multiorch/health/health_board.h"
 #include "services/multiorch/health/pooler_client.h"
+#include "tools/async/event.h"
 #include "tools/log/logger.h"
 #include "tools/random/random.h"
 
@@ -29,9 +30,12 @@ class PoolerConnection final : public PoolerClient {
   PoolerConnection(const ConnectionContext& context, std::string member, Address address);
   ~PoolerConnection() override;
 
-  // Keeps one health stream open, with jitter(1 s..30 s) between attempts, and tells the board. Returns only by its
+  // Keeps one health stream open, with jitter(100 ms..30 s) between attempts, and tells the board. Returns only by its
   // task's cancellation; `self` keeps the connection alive meanwhile.
   static Awaitable<void> FollowHealth(std::shared_ptr<PoolerConnection> self);
+  // There is reason to believe that it can be reached (its record has changed): tries again now, and quickly from
+  // there.
+  void TryNow() { try_now_.Set(); }
   // Ends the channel; calls fail from now on. Await it before the last reference goes.
   Awaitable<void> Close();
 
@@ -53,6 +57,7 @@ class PoolerConnection final : public PoolerClient {
   std::string member_;
   std::unique_ptr<rpc::Channel> channel_;
   bool closed_ = false;
+  Event try_now_;
 };
 
 }  // namespace multigres::orch

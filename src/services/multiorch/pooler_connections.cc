@@ -20,7 +20,7 @@ PoolerConnections::~PoolerConnections() = default;
 void PoolerConnections::Connect(const std::string& member, const ::clustermetadata::MultiPooler& record) {
   std::string text = topo::GrpcAddress(record);
   auto at = entries_.find(member);
-  if (at != entries_.end() && at->second->address == text) return;
+  if (at != entries_.end() && at->second->address == text) return at->second->connection->TryNow();
   Disconnect(member);
   auto address = ParseAddress(text);
   if (!address || !record.port_map().contains("grpc")) {

@@ -16,7 +16,8 @@ class PoolerConnections final : public PoolerClients {
   explicit PoolerConnections(ConnectionContext context);
   ~PoolerConnections() override;
 
-  // Connects to the pooler, anew if its address has changed. A record without a gRPC address is left alone.
+  // Connects to the pooler, anew if its address has changed; one that is being waited for is tried again at once. A
+  // record without a gRPC address is left alone.
   void Connect(const std::string& member, const ::clustermetadata::MultiPooler& record);
   void Disconnect(const std::string& member);
   // Await before destruction.

@@ -28,16 +28,19 @@ Service::Service(const Config& config, WatchTargets targets, clustermetadata::ID
     : store_(store),
       clock_(reactor.clock()),
       targets_(std::move(targets)),
-      context_{reactor, random, logger, board_, config.pooler_health_check_interval, std::move(channel)},
+      context_{reactor, random, logger, board_, config.engine.thresholds.report_interval, std::move(channel)},
       board_(clock_),
       connections_(context_),
       topology_(store),
-      engine_(std::move(self), reactor.executor(), clock_, random, logger, board_, connections_, topology_,
-              config.engine, ActionsFor(config)),
+      engine_(self, reactor.executor(), clock_, random, logger, board_, connections_, topology_, config.engine,
+              ActionsFor(config)),
       grpc_(engine_, board_),
       cache_(clock_, *this, {}),
       discovery_(store, cache_),
-      tasks_(reactor.executor()) {}
+      roster_(store, self),
+      tasks_(reactor.executor()) {
+  engine_.SetRank([this](const clustermetadata::ShardKey&) { return roster_.Rank(); });
+}
 
 Service::~Service() = default;
 
@@ -45,6 +48,7 @@ Awaitable<void> Service::Start(clustermetadata::MultiOrch record) {
   registration_ = std::make_unique<topo::OrchRegistration>(store_, std::move(record));
   co_await registration_->Start();
   discovery_.Start();
+  tasks_.Spawn("roster", roster_.Follow());
   tasks_.Spawn("start recovery", StartEngine());
   tasks_.Spawn("sweep", Sweep());
   tasks_.Spawn("delete old records", DeleteOldRecords());

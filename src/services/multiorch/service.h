@@ -12,6 +12,7 @@
 #include "services/multiorch/config.h"
 #include "services/multiorch/orch_service.h"
 #include "services/multiorch/pooler_connections.h"
+#include "services/multiorch/roster.h"
 #include "services/multiorch/topo_shard_topology.h"
 #include "services/multiorch/watch_targets.h"
 
@@ -38,6 +39,7 @@ class Service final : private topo::PoolerCache::Listener {
   std::vector<servenv::StatusTable> StatusTables() const;
 
   OrchService& grpc() { return grpc_; }
+  Engine& engine() { return engine_; }
   const Engine& engine() const { return engine_; }
   const HealthBoard& board() const { return board_; }
 
@@ -59,6 +61,7 @@ class Service final : private topo::PoolerCache::Listener {
   OrchService grpc_;
   topo::PoolerCache cache_;
   topo::PoolerDiscovery discovery_;
+  Roster roster_;
   std::unique_ptr<topo::OrchRegistration> registration_;  // from Start() on
   std::map<std::string, std::string> members_;            // by component id
   TaskGroup tasks_;

@@ -32,8 +32,8 @@ struct Coordinator::Round {
   std::vector<Participant> participants;
   TermRevocation revocation;
   std::vector<Candidate> recruits;
-  std::size_t pending = 0;            // Recruits without an answer
-  std::size_t pending_reachable = 0;  // those of them worth waiting for
+  std::size_t pending = 0;         // Recruits without an answer
+  std::size_t pending_prompt = 0;  // those of them worth waiting for
   ReplicationPrimary target;
   bool promoted = false;  // or given up
   Event progress;
@@ -114,8 +114,10 @@ Awaitable<RuleChange> Coordinator::Run(std::vector<Participant> participants, Te
     logger_.Warn("consensus.recruit", {{"outcome", "failed"}, {"term", term}, {"error", proposal.error()}});
     co_return RuleChange{term, std::unexpected(std::move(proposal.error()))};
   }
-  auto rule = co_await Promote(round, std::move(*proposal), std::move(reason), deadline);
-  co_return RuleChange{term, std::move(rule)};
+  RuleChange change{.term = term, .rule = Fail(Code::kInternal, "not promoted"), .recruited_at = clock_.WallNow()};
+  change.rule = co_await Promote(round, std::move(*proposal), std::move(reason), deadline);
+  if (change.rule) change.decided_at = clock_.WallNow();
+  co_return change;
 }
 
 Awaitable<Result<Coordinator::Proposal>> Coordinator::Recruit(std::shared_ptr<Round> round, Propose propose,
@@ -128,12 +130,12 @@ Awaitable<Result<Coordinator::Proposal>> Coordinator::Recruit(std::shared_ptr<Ro
     const Participant& participant = round->participants[i];
     if (!participant.recruit || participant.client == nullptr) continue;
     ++round->pending;
-    if (participant.candidate.reachable) ++round->pending_reachable;
+    if (participant.prompt) ++round->pending_prompt;
     tasks_.Spawn("recruit", RecruitOne(round, i, until));
   }
   Deadline settle;
   auto proposal = propose(round->recruits);
-  while (round->pending > 0 && !(proposal && round->pending_reachable == 0)) {
+  while (round->pending > 0 && !(proposal && round->pending_prompt == 0)) {
     round->progress.Reset();
     if (!co_await round->progress.WaitUntil(clock_, until.Earlier(settle))) break;
     proposal = propose(round->recruits);
@@ -149,7 +151,7 @@ Awaitable<void> Coordinator::RecruitOne(std::shared_ptr<Round> round, std::size_
   *request.mutable_term_revocation() = round->revocation;
   auto response = co_await participant.client->Recruit(std::move(request), deadline);
   --round->pending;
-  if (participant.candidate.reachable) --round->pending_reachable;
+  if (participant.prompt) --round->pending_prompt;
   if (response) {
     Candidate recruit = participant.candidate;
     recruit.status = response->consensus_status();
@@ -185,7 +187,8 @@ Awaitable<Result<ShardRule>> Coordinator::Promote(std::shared_ptr<Round> round, 
   for (const Candidate& recruit : round->recruits) *request.add_accepted_node_ids() = recruit.status.id();
   *request.mutable_proposal() = std::move(proposal);
   request.set_reason(reason);
-  auto response = co_await client->Promote(std::move(request), deadline);
+  auto response =
+      co_await client->Promote(std::move(request), clock_.After(options_.promote_timeout).Earlier(deadline));
   round->promoted = true;
   round->progress.Set();
   if (!response) {
@@ -200,6 +203,7 @@ Awaitable<Result<ShardRule>> Coordinator::Promote(std::shared_ptr<Round> round, 
 // Until it is told, or the promotion is over: what is left then is the reconciling loop's.
 Awaitable<void> Coordinator::PointAtLeader(std::shared_ptr<Round> round, std::size_t index, Deadline deadline) {
   const Participant& participant = round->participants[index];
+  bool logged = false;
   while (!deadline.Passed(clock_.Now())) {
     ::consensusdata::SetPrimaryRequest request;
     *request.mutable_replication_primary() = round->target;
@@ -209,7 +213,9 @@ Awaitable<void> Coordinator::PointAtLeader(std::shared_ptr<Round> round, std::si
       Report(MemberOf(participant), response->consensus_status());
       co_return;
     }
-    logger_.Warn("set primary failed", {{"pooler", MemberOf(participant)}, {"error", response.error()}});
+    if (!std::exchange(logged, true)) {
+      logger_.Warn("set primary failed", {{"pooler", MemberOf(participant)}, {"error", response.error()}});
+    }
     if (round->promoted) co_return;
     co_await SleepFor(clock_, options_.set_primary_retry);
   }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,14 @@ namespace multigres::orch {
 struct CoordinatorOptions {
   // For one Recruit. A primary drains (5 s) and restarts within it.
   Duration recruit_timeout = std::chrono::seconds(15);
-  // Once the recruits suffice, how long reachable members may still come in: the most advanced of them then leads, and
+  // Once the recruits suffice, how long prompt members may still come in: the most advanced of them then leads, and
   // nobody else needs a rewind.
-  Duration settle = std::chrono::seconds(1);
+  Duration settle = std::chrono::milliseconds(500);
+  // For one Promote. A follower whose acknowledgement the rule needs may have to be rewound within it.
+  Duration promote_timeout = std::chrono::seconds(30);
   Duration set_primary_timeout = std::chrono::seconds(5);
   // Between attempts to point one pooler at the leader being promoted.
-  Duration set_primary_retry = std::chrono::milliseconds(500);
+  Duration set_primary_retry = std::chrono::milliseconds(200);
 };
 
 // A pooler of the shard. `candidate.status` is what is known of it before the round.
@@ -31,6 +34,9 @@ struct Participant {
   consensus::Candidate candidate;
   std::shared_ptr<PoolerClient> client;
   bool recruit = true;  // false (ineligible): only told whom to follow
+  // Its PostgreSQL is a standby that answers: worth a moment's wait. A frozen or dead one, and a primary, which drains
+  // first, are waited for only if the others don't suffice.
+  bool prompt = true;
 };
 
 struct RuleChange {
@@ -38,6 +44,9 @@ struct RuleChange {
   std::int64_t term = 0;
   // The rule in force now, as decided by its leader.
   Result<::clustermetadata::ShardRule> rule;
+  // When the recruits sufficed, and when the leader said that its rule is decided.
+  std::optional<WallTime> recruited_at{};
+  std::optional<WallTime> decided_at{};
 };
 
 class Coordinator {

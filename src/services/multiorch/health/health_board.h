@@ -2,10 +2,12 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "services/multiorch/health/shard_view.h"
+#include "services/multiorch/health/stall_meter.h"
 #include "tools/async/event.h"
 
 namespace multigres::orch {
@@ -37,11 +39,27 @@ class HealthBoard {
 
   // Set() whenever something changed; whoever reacts to it resets it.
   Event& changed() { return changed_; }
+  // The shards that something changed in since the last call.
+  std::set<std::string> TakeChangedShards() { return std::exchange(changed_shards_, {}); }
 
  private:
+  // Who stalls: what it reports, as its clock tells.
+  struct Meters {
+    StallMeter answers;
+    StallMeter writes;
+    StallMeter progress;
+    StallMeter streaming;
+    WallTime last_streaming;
+  };
+  void Changed(const PoolerView& pooler);
+  void Mark(std::optional<TimePoint>& since, bool is_so) const;
+  void Measure(PoolerView& pooler, WallTime reported_at);
+
   Clock& clock_;
   std::map<std::string, PoolerView> poolers_;
+  std::map<std::string, Meters> meters_;  // by member
   Event changed_;
+  std::set<std::string> changed_shards_;
 };
 
 // "db/tg/shard"

@@ -6,6 +6,7 @@
 #include "common/consensus/routing_role.h"
 #include "common/consensus/rule_number.h"
 #include "common/consensus/transition.h"
+#include "common/consensus/wall_time.h"
 #include "consensusdata.pb.h"
 #include "multipoolermanagerdata.pb.h"
 
@@ -21,6 +22,8 @@ constexpr Duration kLatency = std::chrono::milliseconds(2);
 constexpr Duration kAckPoll = std::chrono::milliseconds(10);
 constexpr Duration kRestart = std::chrono::milliseconds(100);
 constexpr Duration kMonitor = std::chrono::seconds(1);
+constexpr Duration kHeartbeat = std::chrono::milliseconds(200);
+constexpr Duration kStatusTimeout = std::chrono::seconds(5);
 constexpr consensus::Lsn kRecordBytes = 0x100;
 
 std::unexpected<Error> Gone(const std::string& member) {
@@ -43,21 +46,35 @@ struct MemoryShard::Node {
   bool up = true;
   bool shut_down = false;
   bool isolated = false;
+  bool silent = false;
+  bool pooler_up = true;
+  bool frozen = false;
+  bool disk_frozen = false;
   bool postgres_up = true;
   bool out_of_recovery = false;
   std::string follows;  // primary_conninfo
   bool streaming = false;
   std::uint64_t incarnation = 0;  // of the PostgreSQL process: whatever waits in it ends with it
   TimePoint monitor_at;
+  // Signs of life, by the clock that everybody shares here.
+  std::optional<WallTime> answered_at;
+  std::optional<WallTime> heartbeat_at;        // of the row, as written or replayed
+  std::optional<WallTime> written_at;          // as a leader
+  std::optional<WallTime> heartbeat_moved_at;  // as a standby
+  std::optional<WallTime> received_at;
 
+  bool PoolerRuns() const { return up && pooler_up; }
+  bool Answers() const { return postgres_up && !frozen; }
   const RulePosition& rules() const { return wal.back().rules; }
   std::string lsn() const { return consensus::LsnText(0x1000000 + wal.size() * kRecordBytes); }
   void RestartAsStandby() {
     ++incarnation;
     postgres_up = true;
     out_of_recovery = false;
+    frozen = false;
     streaming = false;
     follows.clear();
+    written_at.reset();
   }
 };
 
@@ -94,7 +111,7 @@ void MemoryShard::Trace(std::string_view event, const Node& node) const {
 // --- what is true ---
 
 bool MemoryShard::MayWrite(const Node& node) const {
-  if (!node.up || !node.postgres_up) return false;
+  if (!node.PoolerRuns() || !node.Answers()) return false;
   const RulePosition& known = node.recorded.position();
   return consensus::RoutingRole(node.id, node.rules(), &node.promise, &known, node.out_of_recovery) ==
          consensus::Role::kPrimary;
@@ -149,16 +166,17 @@ int MemoryShard::Calls(std::string_view method) const {
 void MemoryShard::KillNode(const std::string& member) {
   Node& node = At(member);
   node.RestartAsStandby();
+  KillPooler(member);
   node.up = false;
   node.postgres_up = false;
-  node.recorded = {};
-  node.resigned_term = 0;
   Trace("node killed", node);
 }
 
 void MemoryShard::StartNode(const std::string& member) {
   Node& node = At(member);
   node.up = true;
+  node.pooler_up = true;
+  node.disk_frozen = false;
   node.shut_down = false;
   node.RestartAsStandby();
 }
@@ -190,6 +208,34 @@ void MemoryShard::SetIsolated(const std::string& member, bool isolated) {
   Trace(isolated ? "isolated" : "joined", At(member));
 }
 
+void MemoryShard::SetSilent(const std::string& member, bool silent) {
+  At(member).silent = silent;
+  Trace(silent ? "silent" : "heard again", At(member));
+}
+
+void MemoryShard::SetFrozen(const std::string& member, bool frozen) {
+  At(member).frozen = frozen;
+  Trace(frozen ? "frozen" : "thawed", At(member));
+}
+
+void MemoryShard::SetDiskFrozen(const std::string& member, bool frozen) {
+  At(member).disk_frozen = frozen;
+}
+
+void MemoryShard::KillPooler(const std::string& member) {
+  Node& node = At(member);
+  node.pooler_up = false;
+  node.recorded = {};
+  node.resigned_term = 0;
+  node.answered_at.reset();
+  node.written_at.reset();
+  node.heartbeat_moved_at.reset();
+}
+
+void MemoryShard::StartPooler(const std::string& member) {
+  At(member).pooler_up = true;
+}
+
 void MemoryShard::AddMember(const std::string& member) {
   auto node = std::make_unique<Node>();
   node->member = member;
@@ -202,12 +248,22 @@ void MemoryShard::AddMember(const std::string& member) {
 // --- replication and monitors ---
 
 void MemoryShard::Stream(Node& node) {
-  node.streaming = false;
+  const bool was_streaming = std::exchange(node.streaming, false);
   if (!node.up || !node.postgres_up || node.out_of_recovery || node.follows.empty()) return;
   auto at = nodes_.find(node.follows);
   if (at == nodes_.end()) return;
   const Node& primary = *at->second;
+  const bool nothing_arrives = node.silent || primary.silent || node.frozen || primary.frozen;
+  if (nothing_arrives) {
+    node.streaming = was_streaming;
+    return;
+  }
   if (!primary.up || !primary.postgres_up || node.isolated || primary.isolated) return;
+  if (!primary.disk_frozen && !node.disk_frozen) return Receive(node, primary);
+  node.streaming = was_streaming;
+}
+
+void MemoryShard::Receive(Node& node, const Node& primary) {
   // Records are unique, so two WALs that agree on one agree on all before it.
   const std::size_t length = node.wal.size();
   const bool prefix = length <= primary.wal.size() && primary.wal[length - 1] == node.wal.back();
@@ -221,19 +277,34 @@ void MemoryShard::Stream(Node& node) {
     Trace("rewound", node);
   }
   node.streaming = true;
+  if (!node.received_at || node.wal.size() > length) node.received_at = clock_.WallNow();
+  if (node.heartbeat_at == primary.heartbeat_at) return;
+  node.heartbeat_at = primary.heartbeat_at;
+  node.heartbeat_moved_at = clock_.WallNow();
+}
+
+// The pooler's look at its PostgreSQL, and a leader's heartbeat.
+void MemoryShard::Probe(Node& node) {
+  if (!node.PoolerRuns() || !node.Answers()) return;
+  node.answered_at = clock_.WallNow();
+  if (!MayWrite(node) || node.disk_frozen) return;
+  if (node.written_at && clock_.WallNow() - *node.written_at < kHeartbeat) return;
+  node.written_at = node.heartbeat_at = clock_.WallNow();
 }
 
 void MemoryShard::Monitor(Node& node) {
-  if (!node.up) return;
+  if (!node.PoolerRuns()) return;
   if (!node.postgres_up && clock_.Now() >= node.monitor_at) node.RestartAsStandby();
   const auto& rule = consensus::HighestRule(node.rules());
-  if (!node.out_of_recovery && rule.has_leader_id() && consensus::SameMember(rule.leader_id(), node.id)) {
+  if (node.Answers() && !node.out_of_recovery && rule.has_leader_id() &&
+      consensus::SameMember(rule.leader_id(), node.id)) {
     node.resigned_term = rule.rule_number().coordinator_term();
   }
 }
 
 void MemoryShard::Pump() {
   for (auto& [member, node] : nodes_) Monitor(*node);
+  for (auto& [member, node] : nodes_) Probe(*node);
   for (auto& [member, node] : nodes_) Stream(*node);
 }
 
@@ -246,7 +317,8 @@ bool MemoryShard::Durable(const Node& node, std::size_t length, const RulePositi
   }
   consensus::MemberSet holders;
   for (const auto& [member, other] : nodes_) {
-    if (other->streaming && other->follows == node.member && other->wal.size() >= length) holders.Insert(member);
+    const bool acknowledges = other->streaming && other->follows == node.member && !other->silent && !node.silent;
+    if (acknowledges && other->wal.size() >= length) holders.Insert(member);
   }
   return consensus::IsDurable(requirement.policy, requirement.cohort, node.member, holders);
 }
@@ -255,7 +327,7 @@ Awaitable<Result<>> MemoryShard::Append(Node& node, RulePosition rules, std::str
   const std::uint64_t incarnation = node.incarnation;
   node.wal.push_back({rules, std::move(value), next_record_++});
   const std::size_t length = node.wal.size();
-  while (!Durable(node, length, rules)) {
+  while (node.frozen || node.disk_frozen || !Durable(node, length, rules)) {
     co_await SleepFor(clock_, kAckPoll);
     if (node.incarnation != incarnation || !node.out_of_recovery) co_return Gone(node.member);
     if (deadline.Passed(clock_.Now())) co_return Fail(Code::kDeadlineExceeded, "not acknowledged");
@@ -301,8 +373,14 @@ ConsensusStatus MemoryShard::ConsensusOf(const Node& node) const {
   auto& status = *response.mutable_status();
   status.set_is_initialized(true);
   status.set_has_data_directory(true);
+  auto set_time = [](auto* to, const std::optional<WallTime>& at) {
+    if (at) *to = consensus::ToTimestamp(*at);
+  };
   status.set_postgres_running(node.postgres_up);
-  status.set_postgres_ready(node.postgres_up);
+  const bool answers = node.answered_at && clock_.WallNow() - *node.answered_at < std::chrono::seconds(1);
+  status.set_postgres_ready(node.postgres_up && answers);
+  if (node.answered_at) set_time(status.mutable_last_answer_time(), node.answered_at);
+  if (node.written_at) set_time(status.mutable_last_heartbeat_write_time(), node.written_at);
   status.set_system_identifier("7");
   if (node.postgres_up) {
     status.set_postgres_status(node.out_of_recovery ? ::multipoolermanagerdata::POSTGRES_STATUS_PRIMARY
@@ -312,6 +390,12 @@ ConsensusStatus MemoryShard::ConsensusOf(const Node& node) const {
     auto& replication = *status.mutable_replication_status();
     replication.mutable_primary_conn_info()->set_host(node.follows);
     if (node.streaming) replication.set_wal_receiver_status("streaming");
+    if (node.heartbeat_moved_at) {
+      set_time(replication.mutable_leader_heartbeat_advanced_at(), node.heartbeat_moved_at);
+    }
+    if (node.received_at) set_time(replication.mutable_last_receive_lsn_advance_time(), node.received_at);
+  } else if (node.postgres_up) {
+    status.mutable_primary_status()->set_lsn(node.lsn());
   }
   *response.mutable_consensus_status() = ConsensusOf(node);
   auto& availability = *response.mutable_availability_status();
@@ -325,7 +409,9 @@ ConsensusStatus MemoryShard::ConsensusOf(const Node& node) const {
   return response;
 }
 
-Awaitable<Result<ConsensusStatus>> MemoryShard::Recruit(Node& node, TermRevocation request) {
+Awaitable<Result<ConsensusStatus>> MemoryShard::Recruit(Node& node, TermRevocation request, Deadline deadline) {
+  auto thawed = co_await Thaw(node, deadline);
+  if (!thawed) co_return std::unexpected(std::move(thawed.error()));
   if (!node.postgres_up || !node.eligible) co_return Fail(Code::kFailedPrecondition, "can't be recruited now");
   auto position = ConsensusOf(node).current_position();
   auto valid = consensus::ValidateRevocation(position, &node.promise, nullptr, request);
@@ -365,6 +451,8 @@ Awaitable<Result<ConsensusStatus>> MemoryShard::Promote(Node& node, ::consensusd
   *node.recorded.mutable_primary() = proposal.proposal_leader();
   const std::uint64_t incarnation = ++node.incarnation;
   co_await SleepFor(clock_, kRestart);
+  auto thawed = co_await Thaw(node, deadline);
+  if (!thawed) co_return std::unexpected(std::move(thawed.error()));
   if (node.incarnation != incarnation || node.promise.revoked_below_term() != term) co_return Gone(node.member);
   node.out_of_recovery = true;
   Trace("promoted", node);
@@ -425,31 +513,35 @@ class MemoryShard::Client final : public PoolerClient {
   Client(MemoryShard& shard, const Access* access, std::string member)
       : shard_(shard), access_(access), member_(std::move(member)) {}
 
-  Awaitable<Result<::multipoolermanagerdata::StatusResponse>> Status(Deadline /*deadline*/) override {
-    auto entered = co_await shard_.Enter(access_, member_, "Status");
+  Awaitable<Result<::multipoolermanagerdata::StatusResponse>> Status(Deadline deadline) override {
+    auto entered = co_await shard_.Enter(access_, member_, "Status", deadline);
     if (!entered) co_return std::unexpected(std::move(entered.error()));
+    // A pooler waits for its PostgreSQL for a while, and then says what it knows.
+    (void)co_await shard_.Thaw(shard_.At(member_), shard_.clock_.After(kStatusTimeout).Earlier(deadline));
+    if (deadline.Passed(shard_.clock_.Now())) co_return Fail(Code::kDeadlineExceeded, "no answer");
     co_return shard_.StatusOf(shard_.At(member_));
   }
 
   Awaitable<Result<::consensusdata::RecruitResponse>> Recruit(::consensusdata::RecruitRequest request,
-                                                              Deadline /*deadline*/) override {
-    auto entered = co_await shard_.Enter(access_, member_, "Recruit");
+                                                              Deadline deadline) override {
+    auto entered = co_await shard_.Enter(access_, member_, "Recruit", deadline);
     if (!entered) co_return std::unexpected(std::move(entered.error()));
-    auto status = co_await shard_.Recruit(shard_.At(member_), request.term_revocation());
+    auto status = co_await shard_.Recruit(shard_.At(member_), request.term_revocation(), deadline);
     co_return Answer<::consensusdata::RecruitResponse>(std::move(status));
   }
 
   Awaitable<Result<::consensusdata::PromoteResponse>> Promote(::consensusdata::PromoteRequest request,
                                                               Deadline deadline) override {
-    auto entered = co_await shard_.Enter(access_, member_, "Promote");
+    auto entered = co_await shard_.Enter(access_, member_, "Promote", deadline);
     if (!entered) co_return std::unexpected(std::move(entered.error()));
     auto status = co_await shard_.Promote(shard_.At(member_), std::move(request), deadline);
     co_return Answer<::consensusdata::PromoteResponse>(std::move(status));
   }
 
   Awaitable<Result<::consensusdata::SetPrimaryResponse>> SetPrimary(::consensusdata::SetPrimaryRequest request,
-                                                                    Deadline /*deadline*/) override {
-    auto entered = co_await shard_.Enter(access_, member_, "SetPrimary");
+                                                                    Deadline deadline) override {
+    auto entered = co_await shard_.Enter(access_, member_, "SetPrimary", deadline);
+    if (entered) entered = co_await shard_.Thaw(shard_.At(member_), deadline);
     if (!entered) co_return std::unexpected(std::move(entered.error()));
     auto status = co_await shard_.SetPrimary(shard_.At(member_), request.replication_primary());
     co_return Answer<::consensusdata::SetPrimaryResponse>(std::move(status));
@@ -457,7 +549,7 @@ class MemoryShard::Client final : public PoolerClient {
 
   Awaitable<Result<::multipoolermanagerdata::UpdateConsensusRuleResponse>> UpdateConsensusRule(
       ::multipoolermanagerdata::UpdateConsensusRuleRequest request, Deadline deadline) override {
-    auto entered = co_await shard_.Enter(access_, member_, "UpdateConsensusRule");
+    auto entered = co_await shard_.Enter(access_, member_, "UpdateConsensusRule", deadline);
     if (!entered) co_return std::unexpected(std::move(entered.error()));
     auto position = co_await shard_.UpdateRule(shard_.At(member_), std::move(request), deadline);
     if (!position) co_return std::unexpected(std::move(position.error()));
@@ -470,7 +562,7 @@ class MemoryShard::Client final : public PoolerClient {
   template <class Response>
   Result<Response> Answer(Result<ConsensusStatus> status) {
     if (!status) return std::unexpected(std::move(status.error()));
-    if (!shard_.At(member_).up || access_->cut_off_.contains(member_)) return Gone(member_);
+    if (!shard_.At(member_).PoolerRuns() || access_->cut_off_.contains(member_)) return Gone(member_);
     Response response;
     *response.mutable_consensus_status() = std::move(*status);
     return response;
@@ -481,11 +573,20 @@ class MemoryShard::Client final : public PoolerClient {
   std::string member_;
 };
 
-Awaitable<Result<>> MemoryShard::Enter(const Access* access, const std::string& member, std::string_view method) {
+Awaitable<Result<>> MemoryShard::Enter(const Access* access, const std::string& member, std::string_view method,
+                                       Deadline deadline) {
   ++calls_[std::string(method)];
-  co_await SleepFor(clock_, kLatency);
-  if (!At(member).up || access->cut_off_.contains(member)) co_return Gone(member);
+  co_await SleepFor(clock_, latency ? std::max(kLatency, latency(member, method)) : kLatency);
+  while (At(member).silent && !deadline.Passed(clock_.Now())) co_await SleepFor(clock_, kAckPoll);
+  if (deadline.Passed(clock_.Now())) co_return Fail(Code::kDeadlineExceeded, "no answer");
+  if (!At(member).PoolerRuns() || access->cut_off_.contains(member)) co_return Gone(member);
   if (on_call) co_return on_call(member, method);
+  co_return Result<>{};
+}
+
+Awaitable<Result<>> MemoryShard::Thaw(const Node& node, Deadline deadline) {
+  while (node.frozen && !deadline.Passed(clock_.Now())) co_await SleepFor(clock_, kAckPoll);
+  if (node.frozen) co_return Fail(Code::kDeadlineExceeded, "PostgreSQL doesn't answer");
   co_return Result<>{};
 }
 
@@ -514,9 +615,10 @@ void MemoryShard::Access::Publish() {
     record->mutable_lifecycle_status()->set_status(node->shut_down ? ::clustermetadata::LIFECYCLE_SHUTDOWN
                                                                    : ::clustermetadata::LIFECYCLE_ACTIVE);
     board_.SetRecord(std::move(record));
-    const bool reachable = node->up && !cut_off_.contains(member);
+    if (node->silent) continue;
+    const bool reachable = node->PoolerRuns() && !cut_off_.contains(member);
     board_.SetConnected(member, reachable);
-    if (reachable) board_.SetStatus(member, shard_.StatusOf(*node));
+    if (reachable) board_.SetStatus(member, shard_.StatusOf(*node), shard_.clock_.WallNow());
   }
 }
 

@@ -52,9 +52,19 @@ class MemoryShard {
   void DropConninfo(const std::string& member);
   void SetEligible(const std::string& member, bool eligible);
   void SetShutDown(const std::string& member);
-  // No replication from or to it.
+  // No replication from or to it: its connections break.
   void SetIsolated(const std::string& member, bool isolated);
+  // Its host is cut off: nothing from or to it arrives, and nobody is told.
+  void SetSilent(const std::string& member, bool silent);
+  // All processes of its PostgreSQL are stopped, or only whatever needs its disk.
+  void SetFrozen(const std::string& member, bool frozen);
+  void SetDiskFrozen(const std::string& member, bool frozen);
+  // The pooler's process alone; its memory is lost with it.
+  void KillPooler(const std::string& member);
+  void StartPooler(const std::string& member);
   void AddMember(const std::string& member);  // a fresh copy of the leader's data, following nobody
+  // How long a call takes to arrive, if not at once.
+  std::function<Duration(const std::string& member, std::string_view method)> latency;
   // Runs before a call is handled; its error is the call's.
   std::function<Result<>(const std::string& member, std::string_view method)> on_call;
 
@@ -88,7 +98,9 @@ class MemoryShard {
   Node& At(const std::string& member) { return *nodes_.at(member); }
   const Node& At(const std::string& member) const { return *nodes_.at(member); }
   void Stream(Node& node);
+  void Receive(Node& node, const Node& primary);
   void Monitor(Node& node);
+  void Probe(Node& node);
   ::multipoolermanagerdata::StatusResponse StatusOf(const Node& node) const;
   ::clustermetadata::ConsensusStatus ConsensusOf(const Node& node) const;
   bool MayWrite(const Node& node) const;
@@ -96,14 +108,19 @@ class MemoryShard {
   // Appends and waits for the acknowledgement of Both (a proposal open) or of the decided rule.
   Awaitable<Result<>> Append(Node& node, ::clustermetadata::RulePosition rules, std::string value, Deadline deadline);
   Awaitable<Result<>> WriteRule(Node& node, ::clustermetadata::RulePosition transition, Deadline deadline);
-  Awaitable<Result<::clustermetadata::ConsensusStatus>> Recruit(Node& node, ::clustermetadata::TermRevocation request);
+  Awaitable<Result<::clustermetadata::ConsensusStatus>> Recruit(Node& node, ::clustermetadata::TermRevocation request,
+                                                                Deadline deadline);
   Awaitable<Result<::clustermetadata::ConsensusStatus>> Promote(Node& node, ::consensusdata::PromoteRequest request,
                                                                 Deadline deadline);
   Awaitable<Result<::clustermetadata::ConsensusStatus>> SetPrimary(Node& node,
                                                                    ::clustermetadata::ReplicationPrimary target);
   Awaitable<Result<::clustermetadata::PoolerPosition>> UpdateRule(
       Node& node, ::multipoolermanagerdata::UpdateConsensusRuleRequest request, Deadline deadline);
-  Awaitable<Result<>> Enter(const Access* access, const std::string& member, std::string_view method);
+  // A call reaches the pooler, or fails as a call does: at once, or at its deadline.
+  Awaitable<Result<>> Enter(const Access* access, const std::string& member, std::string_view method,
+                            Deadline deadline);
+  // Waits until its PostgreSQL isn't frozen.
+  Awaitable<Result<>> Thaw(const Node& node, Deadline deadline);
 
   void Trace(std::string_view event, const Node& node) const;
 

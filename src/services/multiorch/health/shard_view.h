@@ -30,10 +30,20 @@ struct PoolerView {
   std::optional<TimePoint> last_ready;  // the last one that said postgres_ready
   // The last one that didn't say PoolerType REPLICA while PostgreSQL runs as a primary: since then it admits no writes.
   std::optional<TimePoint> last_not_withheld;
-  std::optional<WallTime> captured_at;   // of the last status, by the pooler's clock
-  std::optional<Duration> clock_offset;  // the pooler's clock less ours, as of the last snapshot
-  // The last status; null if there was never one.
+  std::optional<TimePoint> ineligible_since;  // null while it is eligible, or not known
+  std::optional<TimePoint> resigning_since;   // null while it doesn't ask for its demotion
+  // What has stood still, and for how long, by the pooler's own clock and while it was able to look (StallMeter). Null
+  // = it doesn't report that.
+  std::optional<Duration> answer_stall;    // PostgreSQL's answers to its probes
+  std::optional<Duration> write_stall;     // a leader's heartbeat commits
+  std::optional<Duration> progress_stall;  // what a standby receives and replays: neither WAL nor heartbeat row moved
+  std::optional<Duration> detached;        // a standby's receiver: not streaming
+  std::optional<WallTime> captured_at;     // of the last status, by the pooler's clock
+  std::optional<Duration> clock_offset;    // the pooler's clock less ours, as of the last snapshot
+  // The last status; null if there was never one. Its consensus part may be newer than the rest.
   std::shared_ptr<const ::multipoolermanagerdata::StatusResponse> status;
+  // The rules that came with the status itself: what its PostgreSQL says about itself belongs to these.
+  ::clustermetadata::RuleNumberPosition status_rules;
 
   const ::multipoolermanagerdata::Status& postgres() const;
   const ::clustermetadata::ConsensusStatus& consensus() const;
@@ -50,6 +60,9 @@ struct ShardView {
   std::optional<::clustermetadata::DurabilityPolicy> bootstrap_policy;
   // The highest term that this orchestrator tried and knows to have failed.
   std::int64_t abandoned_term = 0;
+  // The highest rule that this orchestrator has seen in the shard, and since when.
+  ::clustermetadata::RuleNumber known_rule;
+  TimePoint rule_known_since;
 
   const PoolerView* Find(std::string_view member) const;
 };

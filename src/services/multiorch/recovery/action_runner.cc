@@ -3,6 +3,7 @@
 #include "common/consensus/position.h"
 #include "common/consensus/rule_number.h"
 #include "consensusdata.pb.h"
+#include "services/multiorch/recovery/follower_analysis.h"
 
 namespace multigres::orch {
 namespace {
@@ -24,7 +25,7 @@ RuleOperation OperationOf(ActionKind action) {
 
 ActionRunner::ActionRunner(::clustermetadata::ID self, Executor executor, Clock& clock, Logger logger,
                            ShardWatch& watch, PoolerClients& clients, ShardTopology& topology, Coordinator& coordinator,
-                           const Thresholds& thresholds, ActionOptions options)
+                           FailoverLog& failovers, const Thresholds& thresholds, ActionOptions options)
     : self_(std::move(self)),
       clock_(clock),
       logger_(std::move(logger)),
@@ -32,13 +33,15 @@ ActionRunner::ActionRunner(::clustermetadata::ID self, Executor executor, Clock&
       clients_(clients),
       topology_(topology),
       coordinator_(coordinator),
+      failovers_(failovers),
       thresholds_(thresholds),
       options_(options),
       polls_(std::move(executor)) {}
 
-Awaitable<Result<>> ActionRunner::Run(std::string shard, Problem problem) {
+Awaitable<Result<ActionRunner::Outcome>> ActionRunner::Run(std::string shard, Problem problem) {
   const bool appoints = problem.action == ActionKind::kAppointLeader;
-  co_await Refresh(shard, appoints ? options_.leader_poll_timeout : options_.poll_timeout);
+  const std::string known = appoints && problem.first_hand ? Examine(watch_.View(shard)).leader : "";
+  co_await Refresh(shard, appoints ? options_.recheck_timeout : options_.poll_timeout, known);
   const std::vector<Problem> chosen = Decide(Analyse(watch_.View(shard), watch_.Now(), self_, thresholds_));
   auto still = std::ranges::find_if(
       chosen, [&](const Problem& now) { return now.action == problem.action && now.member == problem.member; });
@@ -47,7 +50,7 @@ Awaitable<Result<>> ActionRunner::Run(std::string shard, Problem problem) {
                                       {"problem", CodeText(problem.code)},
                                       {"pooler", problem.member},
                                       {"reason", "gone on fresh data"}});
-    co_return Result<>{};
+    co_return Outcome::kGone;
   }
   logger_.Info("recovery started", {{"shard", shard},
                                     {"problem", CodeText(still->code)},
@@ -55,41 +58,42 @@ Awaitable<Result<>> ActionRunner::Run(std::string shard, Problem problem) {
                                     {"action", ActionText(problem.action)},
                                     {"description", still->description}});
   auto result = co_await Perform(shard, *still);
-  Outcomes& outcomes = outcomes_[problem.action];
-  ++(result ? outcomes.succeeded : outcomes.failed);
-  if (result) {
-    logger_.Info("recovery done",
-                 {{"shard", shard}, {"action", ActionText(problem.action)}, {"pooler", problem.member}});
-  } else {
+  Counts& counts = counts_[problem.action];
+  ++(result ? counts.succeeded : counts.failed);
+  if (!result) {
     logger_.Warn("recovery failed", {{"shard", shard},
                                      {"action", ActionText(problem.action)},
                                      {"pooler", problem.member},
                                      {"error", result.error()}});
+    co_return std::unexpected(std::move(result.error()));
   }
-  co_return result;
+  logger_.Info("recovery done", {{"shard", shard}, {"action", ActionText(problem.action)}, {"pooler", problem.member}});
+  co_return Outcome::kDone;
 }
 
 struct ActionRunner::PollRound {
-  std::size_t pending = 0;
+  std::size_t awaited = 0;
   Event done;
 };
 
-Awaitable<void> ActionRunner::Refresh(std::string shard, Duration leader_timeout) {
+Awaitable<void> ActionRunner::Refresh(std::string shard, Duration limit, std::string not_awaited) {
   const ShardView view = watch_.View(shard);
-  const ShardFacts facts = Examine(view);
+  const Moment now = watch_.Now();
   auto round = std::make_shared<PollRound>();
+  const Deadline deadline = clock_.After(std::max(limit, options_.poll_timeout));
   for (const PoolerView& pooler : view.poolers) {
     if (pooler.tombstoned) continue;
-    const Duration timeout = pooler.member == facts.leader ? leader_timeout : options_.poll_timeout;
-    ++round->pending;
-    polls_.Spawn("poll", PollInRound(round, pooler.member, clock_.After(timeout)));
+    const bool awaited = IsFresh(pooler, now, thresholds_) && pooler.member != not_awaited;
+    if (awaited) ++round->awaited;
+    polls_.Spawn("poll", PollInRound(round, pooler.member, awaited, deadline));
   }
-  if (round->pending > 0) co_await round->done.Wait();
+  if (round->awaited > 0) (void)co_await round->done.WaitUntil(clock_, clock_.After(limit));
 }
 
-Awaitable<void> ActionRunner::PollInRound(std::shared_ptr<PollRound> round, std::string member, Deadline deadline) {
+Awaitable<void> ActionRunner::PollInRound(std::shared_ptr<PollRound> round, std::string member, bool awaited,
+                                          Deadline deadline) {
   co_await Poll(std::move(member), deadline);
-  if (--round->pending == 0) round->done.Set();
+  if (awaited && --round->awaited == 0) round->done.Set();
 }
 
 Awaitable<void> ActionRunner::Poll(std::string member, Deadline deadline) {
@@ -102,16 +106,18 @@ Awaitable<void> ActionRunner::Poll(std::string member, Deadline deadline) {
 std::vector<Participant> ActionRunner::Participants(const std::string& shard) {
   const ShardView view = watch_.View(shard);
   const ShardFacts facts = Examine(view);
+  const Moment now = watch_.Now();
   std::vector<Participant> participants;
-  for (consensus::Candidate& candidate : CandidatesOf(view, facts, watch_.Now(), thresholds_)) {
+  for (consensus::Candidate& candidate : CandidatesOf(view, facts, now, thresholds_)) {
     const std::string member = consensus::MemberText(candidate.status.id());
-    participants.push_back({std::move(candidate), clients_.Find(member), true});
+    const bool prompt = IsPromptStandby(*view.Find(member), now, thresholds_);
+    participants.push_back({std::move(candidate), clients_.Find(member), true, prompt});
   }
   for (const PoolerView& pooler : view.poolers) {
     if (pooler.tombstoned || !IsIneligible(pooler)) continue;
     consensus::Candidate candidate;
     *candidate.status.mutable_id() = pooler.record->id();
-    participants.push_back({std::move(candidate), clients_.Find(pooler.member), false});
+    participants.push_back({std::move(candidate), clients_.Find(pooler.member), false, false});
   }
   return participants;
 }
@@ -154,12 +160,14 @@ Awaitable<Result<>> ActionRunner::Initialize(std::string shard) {
 }
 
 Awaitable<Result<>> ActionRunner::Appoint(std::string shard, std::string reason) {
+  failovers_.Attempt(shard, clock_.WallNow());
   auto change = co_await coordinator_.AppointLeader(Participants(shard), std::move(reason),
                                                     clock_.After(options_.appoint_timeout));
   co_return Conclude(shard, std::move(change));
 }
 
 Result<> ActionRunner::Conclude(const std::string& shard, RuleChange change) {
+  failovers_.Conclude(shard, change);
   if (change.rule) return {};
   watch_.Abandon(shard, change.term);
   return std::unexpected(std::move(change.rule.error()));
@@ -185,8 +193,13 @@ Awaitable<Result<>> ActionRunner::FixReplication(std::string shard, std::string 
   const Deadline deadline = clock_.After(options_.verify_timeout);
   while (!deadline.Passed(clock_.Now())) {
     co_await Poll(member, clock_.After(options_.poll_timeout));
-    const PoolerView* pooler = watch_.board().Find(member);
-    if (pooler != nullptr && IsStreaming(*pooler)) co_return Result<>{};
+    const ShardView view = watch_.View(shard);
+    const ShardFacts facts = Examine(view);
+    const PoolerView* pooler = view.Find(member);
+    if (pooler == nullptr || facts.leader_pooler == nullptr) break;
+    if (IsStreaming(*pooler) && NotReplicating(*facts.leader_pooler, *pooler, thresholds_).empty()) {
+      co_return Result<>{};
+    }
     co_await SleepFor(clock_, options_.verify_interval);
   }
   co_return Fail(Code::kDeadlineExceeded, "it doesn't stream from the leader yet");

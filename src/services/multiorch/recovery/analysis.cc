@@ -2,16 +2,35 @@
 
 #include <map>
 
+#include "common/consensus/equivocation.h"
 #include "services/multiorch/recovery/follower_analysis.h"
 #include "services/multiorch/recovery/leader_analysis.h"
 
 namespace multigres::orch {
+
+namespace {
+
+// One number, two rules: whatever were done on top of that would be built on sand.
+std::optional<Problem> FindEquivocation(const ShardView& view) {
+  std::vector<const ::clustermetadata::RulePosition*> positions;
+  for (const PoolerView& pooler : view.poolers) {
+    positions.push_back(&pooler.rules());
+    positions.push_back(&pooler.consensus().replication_primary().position());
+  }
+  auto consistent = consensus::CheckEquivocation(positions);
+  if (consistent) return std::nullopt;
+  return Problem{ProblemCode::kRuleEquivocation, ActionKind::kNone, "",
+                 consistent.error().message() + ": nothing is done until an operator has decided"};
+}
+
+}  // namespace
 
 std::vector<Problem> Analyse(const ShardView& view, const Moment& now, const ::clustermetadata::ID& self,
                              const Thresholds& thresholds) {
   const ShardFacts facts = Examine(view);
   const AnalysisInput input{view, facts, now, self, thresholds};
   std::vector<Problem> problems;
+  if (auto equivocation = FindEquivocation(view)) return {std::move(*equivocation)};
   if (!facts.HasCohort()) {
     AnalyseInitialization(input, problems);
     return problems;

@@ -43,6 +43,10 @@ class Chaos {
   void Heal() {
     for (const std::string& member : cluster.shard.members()) {
       cluster.shard.SetIsolated(member, false);
+      cluster.shard.SetSilent(member, false);
+      cluster.shard.SetFrozen(member, false);
+      cluster.shard.SetDiskFrozen(member, false);
+      if (!cluster.down.contains(member)) cluster.shard.StartPooler(member);
       for (auto& orchestrator : cluster.orchestrators) {
         if (orchestrator != nullptr) orchestrator->access.CutOff(member, false);
       }
@@ -59,7 +63,7 @@ class Chaos {
   void Fault() {
     const std::string member = Any();
     auto& orchestrator = cluster.orchestrators[random_->Below(cluster.orchestrators.size())];
-    switch (random_->Below(24)) {
+    switch (random_->Below(32)) {
       case 0:
         if (!cluster.down.contains(member)) cluster.shard.KillPostgres(member);
         break;
@@ -100,6 +104,27 @@ class Chaos {
         break;
       case 12:
         cluster.shard.on_call = nullptr;
+        break;
+      case 13:
+        cluster.shard.SetFrozen(member, true);
+        break;
+      case 14:
+        cluster.shard.SetDiskFrozen(member, true);
+        break;
+      case 15:
+        if (!cluster.down.contains(member)) cluster.shard.KillPooler(member);
+        break;
+      case 16:
+        cluster.shard.SetSilent(member, true);
+        break;
+      case 17:
+      case 18:
+      case 19:
+      case 20:
+        cluster.shard.SetSilent(member, false);
+        cluster.shard.SetFrozen(member, false);
+        cluster.shard.SetDiskFrozen(member, false);
+        if (!cluster.down.contains(member)) cluster.shard.StartPooler(member);
         break;
       default:
         break;

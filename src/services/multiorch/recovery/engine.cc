@@ -1,11 +1,16 @@
 #include "services/multiorch/recovery/engine.h"
 
+#include "common/consensus/proposal.h"
+
 namespace multigres::orch {
 namespace {
 
 constexpr Duration kPolicyTimeout = std::chrono::seconds(5);
-constexpr Duration kRetryBase = std::chrono::milliseconds(250);
+constexpr Duration kRetryBase = std::chrono::milliseconds(100);
 constexpr Duration kRetryMax = std::chrono::seconds(4);
+constexpr int kMostDoublings = 6;
+// After a second look that found nothing wrong.
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);
 
 bool IsAppointment(const Problem& problem) {
   return problem.action == ActionKind::kAppointLeader;
@@ -27,13 +32,14 @@ Engine::Engine(::clustermetadata::ID self, Executor executor, Clock& clock, Rand
       options_(options),
       watch_(board, clock),
       graces_(random, options.graces),
+      failovers_(logger),
       coordinator_(
           self, executor, clock, logger,
           [&board](const std::string& member, const ::clustermetadata::ConsensusStatus& status) {
             board.SetConsensus(member, status);
           },
           coordinator_options),
-      runner_(self, executor, clock, logger, watch_, clients, topology, coordinator_, options.thresholds,
+      runner_(self, executor, clock, logger, watch_, clients, topology, coordinator_, failovers_, options.thresholds,
               action_options),
       reconciler_(executor, clock, logger, watch_, clients),
       tasks_(executor) {}
@@ -52,9 +58,23 @@ Awaitable<void> Engine::Stop() {
 }
 
 Awaitable<void> Engine::CycleLoop() {
+  HealthBoard& board = watch_.board();
+  TimePoint next_cycle = clock_.Now();
   while (true) {
-    Cycle();
-    co_await SleepFor(clock_, options_.cycle_interval);
+    board.changed().Reset();
+    if (clock_.Now() >= next_cycle) {
+      Cycle();
+      next_cycle = clock_.Now() + options_.cycle_interval;
+    } else {
+      std::set<std::string> shards = board.TakeChangedShards();
+      for (const auto& [shard, at] : due_) {
+        if (clock_.Now() >= at) shards.insert(shard);
+      }
+      for (const std::string& shard : shards) JudgeShard(shard);
+    }
+    TimePoint wake = next_cycle;
+    for (const auto& [shard, at] : due_) wake = std::min(wake, at);
+    (void)co_await board.changed().WaitUntil(clock_, Deadline(wake));
   }
 }
 
@@ -66,26 +86,40 @@ Awaitable<void> Engine::ReconcileLoop() {
 }
 
 void Engine::Cycle() {
+  (void)watch_.board().TakeChangedShards();
   const std::vector<std::string> shards = watch_.board().ShardNames();
-  std::erase_if(problems_, [&](const auto& entry) { return std::ranges::find(shards, entry.first) == shards.end(); });
+  const auto gone = [&](const auto& entry) { return std::ranges::find(shards, entry.first) == shards.end(); };
+  std::erase_if(problems_, gone);
+  std::erase_if(due_, gone);
   for (const std::string& shard : shards) JudgeShard(shard);
 }
 
 void Engine::JudgeShard(const std::string& shard) {
-  const ShardView view = watch_.View(shard);
-  const std::vector<Problem> problems = Analyse(view, watch_.Now(), self_, options_.thresholds);
+  due_.erase(shard);
+  ShardView view = watch_.View(shard);
+  const ShardFacts facts = Examine(view);
+  watch_.RecallRule(view, facts.rule().rule_number());
+  const Moment now = watch_.Now();
+  const std::vector<Problem> problems = Analyse(view, now, self_, options_.thresholds);
+  const AnalysisInput input{view, facts, now, self_, options_.thresholds};
+  failovers_.Observe(input, problems);
   Remember(shard, view, problems);
   const bool needs_policy = std::ranges::any_of(
       problems, [](const Problem& problem) { return problem.code == ProblemCode::kShardNeedsInitialization; });
   if (needs_policy && !view.bootstrap_policy && fetching_.insert(view.key.database()).second) {
     tasks_.Spawn("fetch policy", FetchPolicy(view.key.database()));
   }
-  const bool grace_passed = GracePassed(shard, problems);
+  const bool grace_passed = GracePassed(view, problems);
   if (!enabled_) return;
   for (const Problem& problem : Decide(problems)) {
-    if (IsAppointment(problem) && !grace_passed) continue;
+    if (IsAppointment(problem) && (!grace_passed || MustBackOff(input))) continue;
     StartAction(shard, problem);
   }
+}
+
+void Engine::LookAgainAt(const std::string& shard, TimePoint at) {
+  auto [due, fresh] = due_.try_emplace(shard, at);
+  if (!fresh) due->second = std::min(due->second, at);
 }
 
 void Engine::Remember(const std::string& shard, const ShardView& view, std::vector<Problem> problems) {
@@ -115,18 +149,34 @@ void Engine::Remember(const std::string& shard, const ShardView& view, std::vect
   known = std::move(now);
 }
 
-bool Engine::GracePassed(const std::string& shard, const std::vector<Problem>& problems) {
+bool Engine::GracePassed(const ShardView& view, const std::vector<Problem>& problems) {
+  const std::string shard = ShardName(view.key);
   auto appointment = std::ranges::find_if(problems, IsAppointment);
   if (appointment == problems.end()) {
     graces_.Drop(shard);
     return false;
   }
-  return graces_.Passed(shard, appointment->code == ProblemCode::kLeaderResigned, clock_.Now());
+  const int rank = rank_ ? rank_(view.key) : 0;
+  const bool resigned = appointment->code == ProblemCode::kLeaderResigned;
+  const Duration left = graces_.Left(shard, rank, resigned, clock_.Now());
+  if (left == Duration::zero()) return true;
+  LookAgainAt(shard, clock_.Now() + left);
+  return false;
+}
+
+// Another orchestrator's attempt is under way: it is left to finish, or to be over.
+bool Engine::MustBackOff(const AnalysisInput& input) {
+  const auto candidates = CandidatesOf(input.view, input.facts, input.now, input.thresholds);
+  if (!consensus::MustBackOff(candidates, self_, input.now.wall)) return false;
+  LookAgainAt(ShardName(input.view.key), input.now.steady + kLookAgain);
+  return true;
 }
 
 void Engine::StartAction(const std::string& shard, const Problem& problem) {
   std::string key = problem.IsShardWide() ? shard : shard + " " + problem.member;
-  if (auto failed = failures_.find(key); failed != failures_.end() && clock_.Now() < failed->second.retry_at) return;
+  if (auto failed = failures_.find(key); failed != failures_.end() && clock_.Now() < failed->second.retry_at) {
+    return LookAgainAt(shard, failed->second.retry_at);
+  }
   if (acting_.contains(shard) || !acting_.insert(key).second) return;
   tasks_.Spawn("act", Act(std::move(key), shard, problem));
 }
@@ -140,14 +190,19 @@ Awaitable<void> Engine::Act(std::string key, std::string shard, Problem problem)
       engine.idle_.Pulse();
     }
   } done{*this, key};
-  auto result = co_await runner_.Run(std::move(shard), std::move(problem));
-  if (result) {
+  auto outcome = co_await runner_.Run(shard, std::move(problem));
+  if (outcome && *outcome == ActionRunner::Outcome::kDone) {
     failures_.erase(key);
     co_return;
   }
   Failures& failures = failures_[key];
-  failures.count = std::min(failures.count + 1, 5);
-  failures.retry_at = clock_.Now() + std::min(kRetryMax, kRetryBase * (1 << failures.count));
+  if (outcome) {
+    failures = {.count = 0, .retry_at = clock_.Now() + kLookAgain};
+  } else {
+    failures.count = std::min(failures.count + 1, kMostDoublings);
+    failures.retry_at = clock_.Now() + std::min(kRetryMax, kRetryBase * (1 << failures.count));
+  }
+  LookAgainAt(shard, failures.retry_at);
 }
 
 Awaitable<void> Engine::FetchPolicy(std::string database) {

@@ -1,6 +1,7 @@
 // The recovery loop of one orchestrator: look, judge, wait out graces, act. Holds no lock with other orchestrators.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@ namespace multigres::orch {
 
 // Lives in the configuration: changes apply at once.
 struct EngineOptions {
+  // News about a shard are judged when they come; this often all shards are looked at anyway.
   Duration cycle_interval = std::chrono::seconds(1);
   GraceLimits graces;
   Thresholds thresholds;
@@ -33,6 +35,10 @@ class Engine {
          PoolerClients& clients, ShardTopology& topology, const EngineOptions& options,
          ActionOptions action_options = {}, CoordinatorOptions coordinator_options = {});
 
+  // This orchestrator's place among those that look after a shard, 0 = first: the better ones are left time to act.
+  // Asked at every look; without it everybody is first.
+  void SetRank(std::function<int(const ::clustermetadata::ShardKey&)> rank) { rank_ = std::move(rank); }
+
   void Start();
   // Cancels what is in progress; poolers may be left at any step. Await before destruction.
   Awaitable<void> Stop();
@@ -40,7 +46,9 @@ class Engine {
   // As of the last cycle, of one shard ("db/tg/shard"), or of all ("").
   std::vector<DetectedProblem> Problems(const std::string& shard = "") const;
 
-  const std::map<ActionKind, ActionRunner::Outcomes>& outcomes() const { return runner_.outcomes(); }
+  const std::map<ActionKind, ActionRunner::Counts>& action_counts() const { return runner_.counts(); }
+  FailoverLog& failovers() { return failovers_; }
+  const FailoverLog& failovers() const { return failovers_; }
 
   bool enabled() const { return enabled_; }
   void Enable() { enabled_ = true; }
@@ -60,7 +68,9 @@ class Engine {
   void Cycle();
   void JudgeShard(const std::string& shard);
   void Remember(const std::string& shard, const ShardView& view, std::vector<Problem> problems);
-  bool GracePassed(const std::string& shard, const std::vector<Problem>& problems);
+  bool GracePassed(const ShardView& view, const std::vector<Problem>& problems);
+  bool MustBackOff(const AnalysisInput& input);
+  void LookAgainAt(const std::string& shard, TimePoint at);
   void StartAction(const std::string& shard, const Problem& problem);
   Awaitable<void> Act(std::string key, std::string shard, Problem problem);
   Awaitable<void> FetchPolicy(std::string database);
@@ -72,10 +82,13 @@ class Engine {
   const EngineOptions& options_;
   ShardWatch watch_;
   Graces graces_;
+  std::function<int(const ::clustermetadata::ShardKey&)> rank_;
+  FailoverLog failovers_;
   Coordinator coordinator_;
   ActionRunner runner_;
   Reconciler reconciler_;
   bool enabled_ = true;
+  std::map<std::string, TimePoint> due_;                          // shards to look at again, news or not
   std::map<std::string, std::vector<DetectedProblem>> problems_;  // by shard
   std::set<std::string> acting_;                                  // keys: shards, and "shard member"
   // What failed is tried again later and later, so that a hopeless action neither floods the log nor the poolers.

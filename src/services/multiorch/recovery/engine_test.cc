@@ -120,7 +120,7 @@ TEST(Engine, TwoOrchestratorsRacingMakeOneLeader) {
     ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 30s));
     cluster.Write("kept");
     ASSERT_TRUE(cluster.RunUntil([&] { return cluster.acked.size() == 1; }));
-    for (auto& orchestrator : cluster.orchestrators) orchestrator->options.graces.max_jitter = 0s;  // all at once
+    for (auto& orchestrator : cluster.orchestrators) orchestrator->options.graces.stagger = 0s;  // all at once
     cluster.shard.KillPostgres(cluster.shard.Primary());
     cluster.Run(100ms * (round + 1));
     ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 60s)) << round;
@@ -202,13 +202,35 @@ TEST(Engine, DisabledRecoveryStartsNothing) {
   EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 20s));
 }
 
+TEST(Engine, DisablingWaitsForWhatIsRunning) {
+  Cluster cluster;
+  ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
+  Engine& engine = cluster.orchestrators[0]->engine;
+  cluster.shard.KillPostgres(cluster.shard.Primary());
+  const int promotions = cluster.shard.Calls("Promote");
+  ASSERT_TRUE(cluster.RunUntil([&] { return cluster.shard.Calls("Promote") > promotions; }));
+  std::optional<bool> drained;
+  asio::co_spawn(
+      cluster.io,
+      [](Engine& engine, Clock& clock, std::optional<bool>& drained) -> Awaitable<void> {
+        drained = co_await engine.Disable(clock.After(10s));
+      }(engine, cluster.clock, drained),
+      asio::detached);
+  EXPECT_FALSE(drained);
+  ASSERT_TRUE(cluster.RunUntil([&] { return drained.has_value(); }, 10s));
+  EXPECT_TRUE(*drained);
+  EXPECT_EQ(cluster.RuleOfPrimary(), "2.0") << "the appointment was carried through";
+}
+
 TEST(Engine, TriggerNowSkipsTheGrace) {
   Cluster cluster;
   ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
   Orchestrator& orchestrator = *cluster.orchestrators[0];
   orchestrator.options.graces = {.base = 50s, .max_jitter = 40s};
-  cluster.shard.KillPostgres(cluster.shard.Primary());
-  cluster.Run(2s);
+  const std::string old = cluster.shard.Primary();
+  cluster.down.insert(old);
+  cluster.shard.KillNode(old);
+  cluster.Run(5s);
   ASSERT_EQ(cluster.shard.Primary(), "");
   std::optional<std::vector<std::string>> remaining;
   asio::co_spawn(

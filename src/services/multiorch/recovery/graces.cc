@@ -4,18 +4,20 @@
 
 namespace multigres::orch {
 
-bool Graces::Passed(const std::string& shard, bool resigned, TimePoint now) {
+Duration Graces::Left(const std::string& shard, int rank, bool resigned, TimePoint now) {
   auto [at, fresh] = running_.try_emplace(shard);
   Grace& grace = at->second;
   if (fresh) {
     grace.since = now;
     grace.fraction = random_.Fraction();
   }
-  if (grace.expired) return true;
-  const Duration base = resigned ? Duration::zero() : limits_.base;
-  const Duration max_jitter = resigned ? limits_.max_jitter / 4 : limits_.max_jitter;
-  const Duration jitter(static_cast<std::int64_t>(static_cast<double>(max_jitter.count()) * grace.fraction));
-  return now - grace.since >= std::min(base + jitter, kMaxGrace);
+  if (grace.expired) return Duration::zero();
+  Duration total = limits_.stagger * rank;
+  if (!resigned) {
+    total += limits_.base +
+             Duration(static_cast<std::int64_t>(static_cast<double>(limits_.max_jitter.count()) * grace.fraction));
+  }
+  return std::max(Duration::zero(), std::min(total, kMaxGrace) - (now - grace.since));
 }
 
 void Graces::Expire() {

@@ -1,5 +1,5 @@
-// How long an orchestrator watches a shard without a leader before it appoints one: time for a hiccup to pass, and a
-// different time for each orchestrator.
+// How long an orchestrator watches a shard without a leader before it appoints one. The first in rank acts at once;
+// each next one leaves its betters a little time, so that orchestrators are kept apart by order and not by chance.
 #pragma once
 
 #include <map>
@@ -12,8 +12,10 @@ namespace multigres::orch {
 
 // Lives in the configuration: changes apply at once.
 struct GraceLimits {
-  Duration base = std::chrono::seconds(4);
-  Duration max_jitter = std::chrono::seconds(8);
+  Duration stagger = std::chrono::milliseconds(500);  // for each better-ranked orchestrator
+  // On top, for whoever would rather wait out a hiccup: a fixed part, and a random one.
+  Duration base = Duration::zero();
+  Duration max_jitter = Duration::zero();
 };
 inline constexpr Duration kMaxGrace = std::chrono::minutes(1);
 
@@ -22,10 +24,10 @@ class Graces {
  public:
   Graces(Random& random, const GraceLimits& limits) : random_(random), limits_(limits) {}
 
-  // An appointment is due in `shard`: has its grace passed? It starts with the first call and its random part stays
-  // fixed until Drop(). A leader that says itself that it doesn't lead can't be a false alarm: no base then, and a
-  // quarter of the jitter, which only keeps orchestrators apart.
-  bool Passed(const std::string& shard, bool resigned, TimePoint now);
+  // An appointment is due in `shard`: how much of its grace is left? It starts with the first call and its random part
+  // stays fixed until Drop(). A leader that says itself that it doesn't lead can't be a false alarm: then only rank
+  // counts.
+  Duration Left(const std::string& shard, int rank, bool resigned, TimePoint now);
   // No appointment is due any more.
   void Drop(const std::string& shard) { running_.erase(shard); }
   // All graces that are running have passed.

@@ -9,44 +9,54 @@ using namespace std::chrono_literals;
 
 const TimePoint kStart{1000h};
 
+TEST(Graces, TheFirstInRankActsAtOnceAndEveryNextOneLater) {
+  auto random = SeededRandom(1);
+  const GraceLimits limits;
+  Graces graces(*random, limits);
+  EXPECT_EQ(graces.Left("a", 0, false, kStart), 0s);
+  EXPECT_EQ(graces.Left("b", 1, false, kStart), 500ms);
+  EXPECT_EQ(graces.Left("c", 2, false, kStart), 1s);
+  EXPECT_EQ(graces.Left("c", 2, false, kStart + 400ms), 600ms);
+  EXPECT_EQ(graces.Left("c", 2, false, kStart + 1s), 0s);
+}
+
 TEST(Graces, LastBaseToBasePlusJitterAndStayFixed) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     auto random = SeededRandom(seed);
-    const GraceLimits limits;
+    const GraceLimits limits{.stagger = 500ms, .base = 4s, .max_jitter = 8s};
     Graces graces(*random, limits);
-    EXPECT_FALSE(graces.Passed("s", false, kStart));
-    EXPECT_FALSE(graces.Passed("s", false, kStart + 3999ms));
-    EXPECT_TRUE(graces.Passed("s", false, kStart + 12s));
+    const Duration first = graces.Left("s", 1, false, kStart);
+    EXPECT_GE(first, 4500ms);
+    EXPECT_LE(first, 12500ms);
+    EXPECT_EQ(graces.Left("s", 1, false, kStart + 4s), first - 4s);
   }
 }
 
 TEST(Graces, AnotherReasonDoesNotStartThemAnew) {
   auto random = SeededRandom(1);
-  const GraceLimits limits{.base = 4s, .max_jitter = 0s};
+  const GraceLimits limits{.stagger = 500ms, .base = 4s, .max_jitter = 0s};
   Graces graces(*random, limits);
-  EXPECT_FALSE(graces.Passed("s", false, kStart));
-  EXPECT_TRUE(graces.Passed("s", true, kStart + 2s)) << "a resigned leader needs no base";
-  EXPECT_FALSE(graces.Passed("s", false, kStart + 3s));
-  EXPECT_TRUE(graces.Passed("s", false, kStart + 4s));
+  EXPECT_EQ(graces.Left("s", 1, false, kStart), 4500ms);
+  EXPECT_EQ(graces.Left("s", 1, true, kStart + 500ms), 0s) << "a resigned leader needs no base";
+  EXPECT_EQ(graces.Left("s", 1, false, kStart + 3s), 1500ms);
 }
 
 TEST(Graces, AreDroppedWithTheProblem) {
   auto random = SeededRandom(1);
-  const GraceLimits limits{.base = 4s, .max_jitter = 0s};
+  const GraceLimits limits{.stagger = 0s, .base = 4s, .max_jitter = 0s};
   Graces graces(*random, limits);
-  EXPECT_FALSE(graces.Passed("s", false, kStart));
+  EXPECT_EQ(graces.Left("s", 0, false, kStart), 4s);
   graces.Drop("s");
-  EXPECT_FALSE(graces.Passed("s", false, kStart + 4s));
+  EXPECT_EQ(graces.Left("s", 0, false, kStart + 4s), 4s);
   graces.Expire();
-  EXPECT_TRUE(graces.Passed("s", false, kStart + 4s));
+  EXPECT_EQ(graces.Left("s", 0, false, kStart + 4s), 0s);
 }
 
 TEST(Graces, NeverExceedAMinute) {
   auto random = SeededRandom(1);
-  const GraceLimits limits{.base = 1h, .max_jitter = 1h};
+  const GraceLimits limits{.stagger = 500ms, .base = 1h, .max_jitter = 1h};
   Graces graces(*random, limits);
-  EXPECT_FALSE(graces.Passed("s", false, kStart));
-  EXPECT_TRUE(graces.Passed("s", false, kStart + 1min));
+  EXPECT_EQ(graces.Left("s", 3, false, kStart), 1min);
 }
 
 }  // namespace

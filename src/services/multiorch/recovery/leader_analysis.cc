@@ -4,12 +4,15 @@
 #include "common/consensus/lsn.h"
 #include "common/consensus/position.h"
 #include "common/consensus/rule_number.h"
-#include "common/consensus/wall_time.h"
+#include "services/multiorch/recovery/testimony.h"
 
 namespace multigres::orch {
 namespace {
 
 using ::multipoolermanagerdata::POSTGRES_STATUS_PRIMARY;
+
+// A leader without a record isn't missed before discovery has had time to find it.
+constexpr Duration kDiscovery = std::chrono::seconds(15);
 
 bool Fresh(const AnalysisInput& input, const PoolerView& pooler) {
   return IsFresh(pooler, input.now, input.thresholds);
@@ -18,6 +21,10 @@ bool Fresh(const AnalysisInput& input, const PoolerView& pooler) {
 // Heard at all within the limit, connected or not. Never heard counts from when it became known.
 bool HeardWithin(const AnalysisInput& input, const PoolerView& pooler, Duration limit) {
   return input.now.steady - pooler.last_heard.value_or(pooler.known_since) <= limit;
+}
+
+Problem ReplaceLeader(ProblemCode code, std::string description, bool first_hand = false) {
+  return {code, ActionKind::kAppointLeader, "", std::move(description), first_hand};
 }
 
 // Somebody may still be carrying the rule in force out.
@@ -31,77 +38,138 @@ bool PromotionUnfinished(const ShardFacts& facts) {
   return consensus::HasProposal(facts.rules) && facts.rules.proposal().rule_number().leader_subterm() == 0;
 }
 
-// What a leader that is heard says about itself; nullopt if all is well.
-std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const PoolerView& leader) {
-  const auto& postgres = leader.postgres();
-  if (!postgres.postgres_ready()) {
-    const bool answered_lately =
-        leader.last_ready && input.now.steady - *leader.last_ready <= input.thresholds.leader_response;
-    if (MayStillBePromoting(input) || (postgres.postgres_running() && answered_lately)) return std::nullopt;
-    return Problem{ProblemCode::kLeaderUnhealthy, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {}: PostgreSQL is {}", leader.member,
-                               postgres.postgres_running() ? "running but not ready" : "not running")};
+// Its process isn't there, says a pooler that has seen it answer before. One that has only just started may not have
+// looked yet: it gets the grace of a restarting pooler.
+bool IsDown(const AnalysisInput& input, const PoolerView& leader) {
+  if (leader.postgres().postgres_running()) return false;
+  const TimePoint last_ready = leader.last_ready.value_or(leader.known_since);
+  return leader.postgres().has_last_answer_time() || input.now.steady - last_ready > input.thresholds.leader_pooler;
+}
+
+// It led by the rule in force and is in recovery now: its own WAL holds that rule, so it can't be on its way there.
+bool CameBackInRecovery(const AnalysisInput& input, const PoolerView& leader) {
+  const bool standby = leader.postgres().postgres_status() == ::multipoolermanagerdata::POSTGRES_STATUS_STANDBY;
+  const bool led = consensus::CompareRules(leader.status_rules, consensus::Numbers(input.facts.rules)) == 0;
+  return (standby && led) || !MayStillBePromoting(input);
+}
+
+// Its process runs, its pooler reports, and nothing has come out of it for a while: frozen, if no follower sees it
+// move. Writes alone may also wait for standbys, which another leader would wait for too: then one has to stream. And a
+// new leader's first checkpoint may keep its disk busy for a while.
+bool IsFrozen(const AnalysisInput& input, const PoolerView& leader) {
+  const Duration stall = input.thresholds.stall;
+  const bool silent = leader.answer_stall.value_or(Duration::zero()) >= stall;
+  const bool writeless =
+      leader.write_stall.value_or(Duration::zero()) >= stall && !RuleIsYounger(input, input.thresholds.promotion);
+  if (!silent && !writeless) return false;
+  const Testimony testimony = Testify(input, stall);
+  return testimony.seeing.empty() && (silent || !testimony.standing_still.empty());
+}
+
+// Ready, and yet nothing is committed: its own heartbeat isn't, though WAL moves; or its heartbeat is, and reaches
+// nobody of those who believe to stream from it.
+std::optional<std::string> WhyStuck(const AnalysisInput& input, const PoolerView& leader) {
+  if (RuleIsYounger(input, input.thresholds.stuck_again)) return std::nullopt;
+  const Testimony testimony = Testify(input, input.thresholds.stuck);
+  if (leader.write_stall.value_or(Duration::zero()) >= input.thresholds.stuck && !testimony.seeing.empty()) {
+    return "has committed nothing, though its WAL moves";
   }
-  if (MayStillBePromoting(input)) return std::nullopt;
-  if (postgres.postgres_status() != POSTGRES_STATUS_PRIMARY) {
-    return Problem{ProblemCode::kLeaderUnhealthy, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {}: PostgreSQL is in recovery", leader.member)};
-  }
-  if (PromotionUnfinished(input.facts)) {
-    return Problem{ProblemCode::kLeaderUnhealthy, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {}: promotion under rule {} was never decided", leader.member,
-                               consensus::RuleNumberText(input.facts.rule().rule_number()))};
-  }
-  if (postgres.pooler_type() == ::clustermetadata::REPLICA && leader.last_not_withheld &&
-      input.now.steady - *leader.last_not_withheld > input.thresholds.promotion) {
-    return Problem{ProblemCode::kLeaderUnhealthy, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {} runs as primary, but admits no writes", leader.member)};
+  const bool writes = leader.write_stall && *leader.write_stall < input.thresholds.stall;
+  if (writes && !testimony.standing_still.empty() && testimony.Revokes(input)) {
+    return fmt::format("is ready, but nothing of it reaches [{}]", testimony.standing_still.Text());
   }
   return std::nullopt;
 }
 
-// Members that would stream from the leader if it were there, and provably don't (or stream, while the heartbeat that
-// its pooler writes stands still): enough of them revoke its policy. One that streams with a live heartbeat refutes it.
+// A leader that doesn't say that it is ready.
+std::optional<Problem> JudgeUnreadyLeader(const AnalysisInput& input, const PoolerView& leader) {
+  const bool running = leader.postgres().postgres_running();
+  const bool answered_lately =
+      !leader.last_ready || input.now.steady - *leader.last_ready <= input.thresholds.leader_response;
+  const bool given_up = !answered_lately && !MayStillBePromoting(input);
+  if (running ? !IsFrozen(input, leader) && !given_up : !IsDown(input, leader)) return std::nullopt;
+  return ReplaceLeader(
+      ProblemCode::kLeaderUnhealthy,
+      fmt::format("leader {}: PostgreSQL is {}", leader.member, running ? "running but doesn't answer" : "not running"),
+      !running);
+}
+
+// What a leader that is heard says about itself; nullopt if all is well.
+std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const PoolerView& leader) {
+  const auto& postgres = leader.postgres();
+  if (!postgres.postgres_ready()) return JudgeUnreadyLeader(input, leader);
+  if (postgres.postgres_status() != POSTGRES_STATUS_PRIMARY) {
+    if (!CameBackInRecovery(input, leader)) return std::nullopt;
+    return ReplaceLeader(ProblemCode::kLeaderUnhealthy,
+                         fmt::format("leader {}: PostgreSQL is in recovery", leader.member), true);
+  }
+  if (IsFrozen(input, leader)) {
+    return ReplaceLeader(ProblemCode::kLeaderUnhealthy,
+                         fmt::format("leader {}: PostgreSQL is frozen, or its disk", leader.member));
+  }
+  if (MayStillBePromoting(input)) return std::nullopt;
+  if (PromotionUnfinished(input.facts)) {
+    return ReplaceLeader(ProblemCode::kLeaderUnhealthy,
+                         fmt::format("leader {}: promotion under rule {} was never decided", leader.member,
+                                     consensus::RuleNumberText(input.facts.rule().rule_number())));
+  }
+  if (postgres.pooler_type() == ::clustermetadata::REPLICA && leader.last_not_withheld &&
+      input.now.steady - *leader.last_not_withheld > input.thresholds.promotion) {
+    return ReplaceLeader(ProblemCode::kLeaderUnhealthy,
+                         fmt::format("leader {} runs as primary, but admits no writes", leader.member));
+  }
+  if (auto why = WhyStuck(input, leader)) {
+    return ReplaceLeader(ProblemCode::kLeaderStuck, fmt::format("leader {} {}", leader.member, *why));
+  }
+  return std::nullopt;
+}
+
+// Nobody here hears it: its followers decide. If its stream was lost, its host may be there and its pooler coming back;
+// a stream that merely fell silent leaves only a host that is cut off, or a pooler that is frozen.
 std::optional<Problem> JudgeUnheardLeader(const AnalysisInput& input) {
   const ShardFacts& facts = input.facts;
-  consensus::MemberSet cut_off;
-  bool streaming = false;
-  for (const PoolerView& pooler : input.view.poolers) {
-    if (pooler.member == facts.leader || !facts.cohort.Contains(pooler.member) || !Fresh(input, pooler)) continue;
-    const auto& recorded = pooler.consensus().replication_primary().primary();
-    const bool configured = consensus::SameMember(recorded.id(), facts.rule().leader_id());
-    if (HasStreamingProof(pooler, input.thresholds)) {
-      if (SeesHeartbeat(pooler, input.thresholds)) streaming = true;
-      cut_off.Insert(pooler.member);
-    } else if (configured || IsSelfRevoked(facts, pooler)) {
-      cut_off.Insert(pooler.member);
-    }
-  }
-  const auto revokes = consensus::CheckRecruitment(facts.rule().durability_policy(), facts.cohort, cut_off);
-  if (!streaming && revokes && !MayStillBePromoting(input)) {
-    return Problem{ProblemCode::kLeaderUnreachableByCohort, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {} is not heard, and [{}] see no sign of it", facts.leader, cut_off.Text())};
+  const bool lost = facts.leader_pooler == nullptr || !facts.leader_pooler->stream_connected;
+  const Thresholds& thresholds = input.thresholds;
+  const Testimony testimony =
+      Testify(input, lost ? std::max(thresholds.stall, thresholds.leader_pooler) : thresholds.stall);
+  const bool promoting = PromotionUnfinished(facts) && MayStillBePromoting(input);
+  if (testimony.Revokes(input) && !promoting) {
+    return ReplaceLeader(ProblemCode::kLeaderUnreachableByCohort,
+                         fmt::format("leader {} is not heard; cut off from it: [{}], seeing no sign of it: [{}]",
+                                     facts.leader, testimony.cut_off.Text(), testimony.standing_still.Text()));
   }
   return Problem{ProblemCode::kLeaderHealthUnknown, ActionKind::kNone, "",
                  fmt::format("leader {} is not heard: no proof that it is gone", facts.leader)};
+}
+
+// It is on its way out, and its PostgreSQL isn't yet: whoever is recruited now would miss the last of its WAL, and it
+// would have to be rewound.
+bool IsSteppingDown(const AnalysisInput& input, const PoolerView& leader) {
+  if (!Fresh(input, leader) || !HeardWithin(input, leader, input.thresholds.Unheard())) return false;
+  const std::optional<TimePoint> since = leader.resigning_since ? leader.resigning_since : leader.ineligible_since;
+  if (!since || input.now.steady - *since > input.thresholds.demotion) return false;
+  const auto& postgres = leader.postgres();
+  return IsIneligible(leader) ? postgres.postgres_running() : !postgres.postgres_ready() || IsRunningAsPrimary(leader);
 }
 
 std::optional<Problem> JudgeLeader(const AnalysisInput& input) {
   const ShardFacts& facts = input.facts;
   const PoolerView* leader = facts.leader_pooler;
   if (facts.leader.empty()) {
-    return Problem{ProblemCode::kLeaderUnspecified, ActionKind::kAppointLeader, "",
-                   fmt::format("rule {} names no leader", consensus::RuleNumberText(facts.rule().rule_number()))};
+    return ReplaceLeader(ProblemCode::kLeaderUnspecified,
+                         fmt::format("rule {} names no leader", consensus::RuleNumberText(facts.rule().rule_number())));
   }
   if (leader != nullptr && IsResigning(facts, *leader)) {
-    return Problem{ProblemCode::kLeaderResigned, ActionKind::kAppointLeader, "",
-                   fmt::format("leader {} {}", leader->member,
-                               leader->tombstoned      ? "was shut down"
-                               : IsIneligible(*leader) ? "is ineligible"
-                                                       : "asks to be demoted")};
+    if (IsSteppingDown(input, *leader)) return std::nullopt;
+    return ReplaceLeader(ProblemCode::kLeaderResigned,
+                         fmt::format("leader {} {}", leader->member,
+                                     leader->tombstoned      ? "was shut down"
+                                     : IsIneligible(*leader) ? "is ineligible"
+                                                             : "asks to be demoted"),
+                         true);
   }
-  if (leader == nullptr && WatchedFor(input) <= input.thresholds.unheard) return std::nullopt;  // perhaps not found yet
-  if (leader == nullptr || !HeardWithin(input, *leader, input.thresholds.unheard)) return JudgeUnheardLeader(input);
+  if (leader == nullptr && WatchedFor(input) <= kDiscovery) return std::nullopt;  // perhaps not found yet
+  if (leader == nullptr || !HeardWithin(input, *leader, input.thresholds.Unheard())) return JudgeUnheardLeader(input);
   if (leader->status == nullptr) return std::nullopt;  // just found
   auto unwell = JudgeHeardLeader(input, *leader);
   // Bad news from before its stream broke may be old news: then its followers decide.
@@ -125,6 +193,10 @@ void AnalyseFeasibility(const AnalysisInput& input, bool appointing, std::vector
     return;
   }
   if (appointing) return;
+  if (auto feasible = consensus::CheckFeasible(policy, facts.cohort, healthy); !feasible) {
+    problems.push_back({ProblemCode::kShardStuck, ActionKind::kNone, "",
+                        fmt::format("no leader could be appointed: {}", feasible.error().message())});
+  }
   for (const std::string& lost : healthy) {
     consensus::MemberSet rest = healthy;
     rest.Erase(lost);
@@ -136,17 +208,6 @@ void AnalyseFeasibility(const AnalysisInput& input, bool appointing, std::vector
 }
 
 }  // namespace
-
-bool RuleIsYounger(const AnalysisInput& input, Duration age) {
-  const Duration since = input.now.wall - consensus::FromTimestamp(input.facts.rule().creation_time());
-  return since < age && since > -age;
-}
-
-Duration WatchedFor(const AnalysisInput& input) {
-  TimePoint since = input.now.steady;
-  for (const PoolerView& pooler : input.view.poolers) since = std::min(since, pooler.known_since);
-  return input.now.steady - since;
-}
 
 Result<consensus::MemberSet> InitialCohort(const AnalysisInput& input) {
   consensus::MemberSet cohort;

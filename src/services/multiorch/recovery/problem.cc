@@ -4,6 +4,8 @@ namespace multigres::orch {
 
 std::string_view CodeText(ProblemCode code) {
   switch (code) {
+    case ProblemCode::kRuleEquivocation:
+      return "RuleEquivocation";
     case ProblemCode::kShardNeedsInitialization:
       return "ShardNeedsInitialization";
     case ProblemCode::kLeaderUnspecified:
@@ -14,6 +16,8 @@ std::string_view CodeText(ProblemCode code) {
       return "LeaderUnhealthy";
     case ProblemCode::kLeaderUnreachableByCohort:
       return "LeaderUnreachableByCohort";
+    case ProblemCode::kLeaderStuck:
+      return "LeaderStuck";
     case ProblemCode::kShardStuck:
       return "ShardStuck";
     case ProblemCode::kNoHealthyCohortMembers:
@@ -32,18 +36,22 @@ std::string_view CodeText(ProblemCode code) {
       return "PoolerNotInCohort";
     case ProblemCode::kCohortMemberIneligible:
       return "CohortMemberIneligible";
+    case ProblemCode::kReplicaLagging:
+      return "ReplicaLagging";
   }
   return "Unknown";
 }
 
 int Priority(ProblemCode code) {
   switch (code) {
+    case ProblemCode::kRuleEquivocation:
     case ProblemCode::kShardNeedsInitialization:
       return 10000;
     case ProblemCode::kLeaderUnspecified:
     case ProblemCode::kLeaderResigned:
     case ProblemCode::kLeaderUnhealthy:
     case ProblemCode::kLeaderUnreachableByCohort:
+    case ProblemCode::kLeaderStuck:
     case ProblemCode::kShardStuck:
     case ProblemCode::kNoHealthyCohortMembers:
       return 1000;
@@ -55,6 +63,7 @@ int Priority(ProblemCode code) {
     case ProblemCode::kShardAtRisk:
     case ProblemCode::kPoolerNotInCohort:
     case ProblemCode::kCohortMemberIneligible:
+    case ProblemCode::kReplicaLagging:
       return 100;
   }
   return 0;

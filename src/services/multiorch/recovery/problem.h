@@ -7,11 +7,13 @@
 namespace multigres::orch {
 
 enum class ProblemCode {
+  kRuleEquivocation,
   kShardNeedsInitialization,
   kLeaderUnspecified,
   kLeaderResigned,
   kLeaderUnhealthy,
   kLeaderUnreachableByCohort,
+  kLeaderStuck,
   kShardStuck,
   kNoHealthyCohortMembers,
   kStaleLeader,
@@ -21,6 +23,7 @@ enum class ProblemCode {
   kShardAtRisk,
   kPoolerNotInCohort,
   kCohortMemberIneligible,
+  kReplicaLagging,
 };
 
 enum class ActionKind {
@@ -40,6 +43,8 @@ struct Problem {
   // The pooler that it is about; empty = the whole shard.
   std::string member;
   std::string description;
+  // The pooler that it is about, or the leader, says so itself: asking it again would tell nothing new.
+  bool first_hand = false;
 
   bool IsShardWide() const { return member.empty(); }
 };

@@ -4,7 +4,6 @@
 #include "common/consensus/revocation.h"
 #include "common/consensus/routing_role.h"
 #include "common/consensus/rule_number.h"
-#include "common/consensus/wall_time.h"
 
 namespace multigres::orch {
 namespace {
@@ -42,7 +41,7 @@ ShardFacts Examine(const ShardView& view) {
 
 bool IsFresh(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds) {
   return !pooler.tombstoned && pooler.stream_connected && pooler.last_heard &&
-         now.steady - *pooler.last_heard <= thresholds.unheard;
+         now.steady - *pooler.last_heard <= thresholds.Stale();
 }
 
 bool IsIneligible(const PoolerView& pooler) {
@@ -71,19 +70,10 @@ bool IsStreaming(const PoolerView& pooler) {
   return pooler.postgres().replication_status().wal_receiver_status() == "streaming";
 }
 
-bool HasStreamingProof(const PoolerView& pooler, const Thresholds& thresholds) {
-  if (!IsStreaming(pooler)) return false;
-  const auto& replication = pooler.postgres().replication_status();
-  if (!replication.has_last_msg_receive_time() || !pooler.captured_at) return true;
-  return *pooler.captured_at - consensus::FromTimestamp(replication.last_msg_receive_time()) <=
-         thresholds.streaming_proof;
-}
-
-bool SeesHeartbeat(const PoolerView& pooler, const Thresholds& thresholds) {
-  const auto& replication = pooler.postgres().replication_status();
-  if (!replication.has_leader_heartbeat_advanced_at() || !pooler.captured_at) return true;
-  return *pooler.captured_at - consensus::FromTimestamp(replication.leader_heartbeat_advanced_at()) <=
-         thresholds.leader_pooler;
+bool IsPromptStandby(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds) {
+  return IsFresh(pooler, now, thresholds) && now.steady - *pooler.last_heard <= thresholds.Unheard() &&
+         pooler.postgres().postgres_ready() && !IsRunningAsPrimary(pooler) &&
+         pooler.answer_stall.value_or(Duration::zero()) < thresholds.stall;
 }
 
 bool IsSelfRevoked(const ShardFacts& facts, const PoolerView& pooler) {

@@ -1,6 +1,7 @@
 // What follows from a shard's view before anything is called a problem: the rule in force, its leader, who is there.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,23 +12,46 @@
 
 namespace multigres::orch {
 
+// When a sign becomes a verdict. The reasons are in docs/adr/0005. Lives in the configuration: changes apply at once.
 struct Thresholds {
-  // Not heard for longer: nothing it said counts any more.
-  Duration unheard = std::chrono::seconds(15);
-  // A leader whose process runs and that was ready this recently isn't called unhealthy yet.
+  // What poolers are asked to report at: silence is told in multiples of it.
+  Duration report_interval = std::chrono::milliseconds(200);
+  // A leader that isn't heard for longer is asked about at its followers. Three reports at least.
+  Duration unheard = std::chrono::seconds(1);
+  // What any other pooler said counts for so long. Ten reports at least.
+  Duration stale = std::chrono::seconds(3);
+  // A leader is frozen once its PostgreSQL's answers, or its heartbeat commits, stand still for this long while no
+  // follower sees it move; a silent leader is cut off once its followers have seen nothing for as long.
+  Duration stall = std::chrono::milliseconds(1200);
+  // A leader that answers, but hasn't committed for so long, is stuck even if WAL still moves.
+  Duration stuck = std::chrono::seconds(5);
+  // A shard that is stuck under a leader this young isn't helped by yet another one.
+  Duration stuck_again = std::chrono::seconds(30);
+  // A leader whose process runs may go without an answer for so long as long as followers see it move.
   Duration leader_response = std::chrono::seconds(30);
-  // A promotion may take this long before its leader counts as failed.
+  // A promotion may take this long before its leader counts as failed, a follower of a new rule before it counts as cut
+  // off.
   Duration promotion = std::chrono::seconds(10);
+  // A leader that steps down may take this long for it: its last WAL is to reach its followers.
+  Duration demotion = std::chrono::seconds(10);
   // Followers of a new rule may take this long to attach by themselves before they are repaired.
   Duration attach = std::chrono::seconds(2);
-  // A streaming standby hears from its primary at least this often (the heartbeat row is written every second).
-  Duration streaming_proof = std::chrono::seconds(3);
-  // A leader whose pooler is unheard counts as gone once its heartbeat hasn't advanced on streaming followers for this.
+  // A receiver may be away this long before its follower is repaired; half of it, before it testifies to its leader's
+  // death.
+  Duration detached = std::chrono::seconds(1);
+  // A leader whose pooler is gone counts as gone once its heartbeat hasn't advanced on streaming followers for this.
   Duration leader_pooler = std::chrono::seconds(3);
-  // An abandoned recruit older than any grace is nobody's election any more.
-  Duration abandoned_recruit = std::chrono::seconds(60);
-  // A shut-down member may come back (rolling restart) before it is taken out of the cohort.
-  Duration tombstone_settle = std::chrono::seconds(30);
+  // A recruit that has led to nothing for longer than an attempt takes is nobody's election any more.
+  Duration abandoned_recruit = std::chrono::seconds(20);
+  // A member that was shut down, or is ineligible, may come back (rolling restart) before it is taken out of the
+  // cohort.
+  Duration removal_settle = std::chrono::seconds(30);
+  // A standby lags if it is so many bytes behind, or has seen nothing for so long while its leader commits.
+  std::uint64_t lag_bytes = 64ULL << 20;
+  Duration lag = std::chrono::seconds(10);
+
+  Duration Unheard() const { return std::max(unheard, 3 * report_interval); }
+  Duration Stale() const { return std::max(stale, 10 * report_interval); }
 };
 
 struct ShardFacts {
@@ -45,6 +69,7 @@ struct ShardFacts {
 // The view must outlive the facts.
 ShardFacts Examine(const ShardView& view);
 
+// Connected, and heard lately enough to go by what it said.
 bool IsFresh(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds);
 bool IsIneligible(const PoolerView& pooler);
 // Out of recovery and ready to take statements.
@@ -55,10 +80,8 @@ bool IsServingLeader(const ShardFacts& facts, const PoolerView& pooler);
 bool IsResigning(const ShardFacts& facts, const PoolerView& pooler);
 // Its receiver streams from somebody.
 bool IsStreaming(const PoolerView& pooler);
-// IsStreaming(), and the primary's last sign of life is recent by the pooler's own clock.
-bool HasStreamingProof(const PoolerView& pooler, const Thresholds& thresholds);
-// The leader's pooler lives, as far as this follower's replayed heartbeat row tells. True if it doesn't report that.
-bool SeesHeartbeat(const PoolerView& pooler, const Thresholds& thresholds);
+// Reports right now as a standby whose PostgreSQL answers: it can be recruited within milliseconds.
+bool IsPromptStandby(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds);
 // Promised a term beyond the rule in force, which therefore can't be followed.
 bool IsSelfRevoked(const ShardFacts& facts, const PoolerView& pooler);
 

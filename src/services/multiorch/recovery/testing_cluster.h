@@ -27,20 +27,39 @@ inline Logger LogOf(Clock& clock) {
       {.level = LogLevel::kDebug, .format = LogFormat::kText, .now = [&clock] { return clock.WallNow(); }});
 }
 
+// The cluster's clock, with a wall that is off.
+class SkewedClock final : public Clock {
+ public:
+  SkewedClock(Clock& clock, Duration skew) : clock_(clock), skew_(skew) {}
+  TimePoint Now() const override { return clock_.Now(); }
+  WallTime WallNow() const override { return clock_.WallNow() + skew_; }
+  Timer ScheduleAt(TimePoint at, std::move_only_function<void()> callback) override {
+    return clock_.ScheduleAt(at, std::move(callback));
+  }
+
+ private:
+  void CancelTimer(std::uint64_t /*id*/) override {}  // timers are the other clock's
+
+  Clock& clock_;
+  Duration skew_;
+};
+
 // One orchestrator with its own view of the shard.
 struct Orchestrator {
-  Orchestrator(std::string name, std::uint64_t seed, asio::io_context& io, Clock& clock, MemoryShard& shard,
-               ShardTopology& topology)
-      : board(clock),
+  Orchestrator(std::string name, int rank, Duration skew, asio::io_context& io, Clock& cluster_clock,
+               MemoryShard& shard, ShardTopology& topology)
+      : clock(cluster_clock, skew),
+        board(clock),
         access(shard, board),
-        random(SeededRandom(seed)),
+        random(SeededRandom(static_cast<std::uint64_t>(rank) + 1)),
         engine(consensus::testing::Coordinator(std::move(name)), io.get_executor(), clock, *random, LogOf(clock), board,
                access, topology, options) {
-    options.cycle_interval = 500ms;
+    engine.SetRank([rank](const ::clustermetadata::ShardKey&) { return rank; });
     access.Publish();
     engine.Start();
   }
 
+  SkewedClock clock;
   HealthBoard board;
   MemoryShard::Access access;
   std::unique_ptr<Random> random;
@@ -71,9 +90,10 @@ class Cluster {
     while (!joined) Step();
   }
 
-  Orchestrator& StartOrchestrator() {
+  // The next in rank.
+  Orchestrator& StartOrchestrator(Duration skew = {}) {
     const std::string name = fmt::format("orch{}", ++started_);
-    orchestrators.push_back(std::make_unique<Orchestrator>(name, started_, io, clock, shard, topology));
+    orchestrators.push_back(std::make_unique<Orchestrator>(name, started_ - 1, skew, io, clock, shard, topology));
     return *orchestrators.back();
   }
 
@@ -96,7 +116,7 @@ class Cluster {
     io.restart();
     io.poll();
     shard.Pump();
-    if (++steps_ % 20 == 0) {
+    if (++steps_ % 20 == 0 && publishing) {
       for (auto& orchestrator : orchestrators) {
         if (orchestrator != nullptr) orchestrator->access.Publish();
       }
@@ -107,6 +127,13 @@ class Cluster {
 
   void Run(Duration duration) {
     for (Duration run{}; run < duration; run += kStep) Step();
+  }
+
+  // How long until then; nullopt if it takes longer than the limit.
+  std::optional<Duration> TimeUntil(const std::function<bool()>& condition, Duration limit = 60s) {
+    const TimePoint began = clock.Now();
+    if (!RunUntil(condition, limit)) return std::nullopt;
+    return clock.Now() - began;
   }
 
   bool RunUntil(const std::function<bool()>& condition, Duration limit = 60s) {
@@ -147,6 +174,7 @@ class Cluster {
   MemoryShardTopology topology;
   std::vector<std::unique_ptr<Orchestrator>> orchestrators;
   std::set<std::string> down;
+  bool publishing = true;  // health streams deliver
   std::vector<std::string> acked;
   std::function<void()> on_step;  // after every step
 
