@@ -34,6 +34,34 @@ void Describe(const PoolerView& pooler, const Moment& now, ::multiorch::PoolerHe
   if (pooler.last_heard) *to.mutable_last_seen() = consensus::ToTimestamp(now.wall - (now.steady - *pooler.last_heard));
 }
 
+void Describe(const FailoverTimeline& timeline, ::multiorch::FailoverTimeline& to) {
+  auto set = [](const std::optional<WallTime>& at,
+                ::google::protobuf::Timestamp* (*field)(::multiorch::FailoverTimeline&),
+                ::multiorch::FailoverTimeline& to) {
+    if (at) *field(to) = consensus::ToTimestamp(*at);
+  };
+  using Proto = ::multiorch::FailoverTimeline;
+  *to.mutable_shard_key() = timeline.shard;
+  to.set_reason(std::string(CodeText(timeline.reason)));
+  to.set_description(timeline.description);
+  to.set_old_leader(timeline.old_leader);
+  *to.mutable_old_rule() = timeline.old_rule;
+  to.set_new_leader(timeline.new_leader);
+  *to.mutable_new_rule() = timeline.new_rule;
+  to.set_coordinator(timeline.coordinator);
+  to.set_attempts(timeline.attempts);
+  to.set_needless(timeline.needless);
+  set(timeline.last_sign, [](Proto& to) { return to.mutable_last_sign(); }, to);
+  set(timeline.detected, [](Proto& to) { return to.mutable_detected(); }, to);
+  set(timeline.started, [](Proto& to) { return to.mutable_started(); }, to);
+  set(timeline.recruited, [](Proto& to) { return to.mutable_recruited(); }, to);
+  set(timeline.promoted, [](Proto& to) { return to.mutable_promoted(); }, to);
+  set(timeline.rule_written, [](Proto& to) { return to.mutable_rule_written(); }, to);
+  set(timeline.followers_attached, [](Proto& to) { return to.mutable_followers_attached(); }, to);
+  set(timeline.first_write, [](Proto& to) { return to.mutable_first_write(); }, to);
+  set(timeline.old_leader_back, [](Proto& to) { return to.mutable_old_leader_back(); }, to);
+}
+
 Result<> CheckCertified(const ::multiorch::ApplyCertifiedRuleChangeRequest& request) {
   const auto& revocation = request.cert().term_revocation();
   const auto& proposal = request.proposed_transition().proposal();
@@ -120,6 +148,18 @@ Awaitable<Result<::multiorch::ApplyCertifiedRuleChangeResponse>> OrchService::Ap
                                               request.reason(), deadline);
   if (!rule) co_return std::unexpected(std::move(rule.error()));
   co_return ::multiorch::ApplyCertifiedRuleChangeResponse();
+}
+
+Awaitable<Result<::multiorch::GetFailoverTimelinesResponse>> OrchService::GetFailoverTimelines(
+    rpc::ServerContext& /*context*/, const ::multiorch::GetFailoverTimelinesRequest& request) {
+  ::multiorch::GetFailoverTimelinesResponse response;
+  const bool all = !request.has_shard_key() || request.shard_key().database().empty();
+  const std::string shard = ShardName(request.shard_key());
+  for (const FailoverTimeline& timeline : engine_.failovers().Timelines()) {
+    if (request.limit() != 0 && response.timelines_size() >= static_cast<int>(request.limit())) break;
+    if (all || ShardName(timeline.shard) == shard) Describe(timeline, *response.add_timelines());
+  }
+  co_return response;
 }
 
 }  // namespace multigres::orch

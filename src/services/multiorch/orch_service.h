@@ -29,6 +29,8 @@ class OrchService final : public ::multiorch::rpc::MultiOrchService {
   // INVALID_ARGUMENT unless the certificate is complete and the proposed rule fits it; see Engine::ApplyCertified().
   Awaitable<Result<::multiorch::ApplyCertifiedRuleChangeResponse>> ApplyCertifiedRuleChange(
       rpc::ServerContext& context, const ::multiorch::ApplyCertifiedRuleChangeRequest& request) override;
+  Awaitable<Result<::multiorch::GetFailoverTimelinesResponse>> GetFailoverTimelines(
+      rpc::ServerContext& context, const ::multiorch::GetFailoverTimelinesRequest& request) override;
 
  private:
   Engine& engine_;

@@ -255,6 +255,80 @@ TEST(Service, AnswersWhatOperatorsAsk) {
   });
 }
 
+TEST(Service, TellsHowItsFailoversWent) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));
+    const std::string first = world.shard.Primary();
+    auto channel = co_await world.ConnectToOrch();
+    ::multiorch::rpc::MultiOrchServiceClient client(*channel);
+    auto none = co_await client.GetFailoverTimelines({});
+    EXPECT_TRUE(none && none->timelines_size() == 0) << "the first appointment is no failover";
+    world.shard.KillPostgres(first);
+    EXPECT_TRUE(co_await world.Until([&world] {
+      const auto timelines = world.service->engine().failovers().Timelines();
+      return timelines.size() == 1 && timelines[0].Settled() && timelines[0].old_leader_back;
+    }));
+    ::multiorch::GetFailoverTimelinesRequest request;
+    request.set_limit(5);
+    request.mutable_shard_key()->set_database("postgres");
+    request.mutable_shard_key()->set_table_group("default");
+    request.mutable_shard_key()->set_shard("0-inf");
+    auto told = co_await client.GetFailoverTimelines(request);
+    EXPECT_TRUE(told && told->timelines_size() == 1);
+    if (told && told->timelines_size() == 1) {
+      const auto& timeline = told->timelines(0);
+      EXPECT_EQ(timeline.reason(), "LeaderUnhealthy");
+      EXPECT_EQ(timeline.old_leader(), first);
+      EXPECT_EQ(timeline.new_leader(), world.shard.Primary());
+      EXPECT_EQ(timeline.new_rule().coordinator_term(), 2);
+      EXPECT_EQ(timeline.coordinator(), "zone1_orch");
+      EXPECT_TRUE(timeline.has_recruited() && timeline.has_promoted() && timeline.has_rule_written());
+      EXPECT_TRUE(timeline.has_first_write() && timeline.has_followers_attached() && timeline.has_old_leader_back());
+    }
+    request.mutable_shard_key()->set_shard("another");
+    auto others = co_await client.GetFailoverTimelines(request);
+    EXPECT_TRUE(others && others->timelines_size() == 0);
+    const auto tables = world.service->StatusTables();
+    EXPECT_EQ(tables[3].title, "Failovers");
+    EXPECT_EQ(tables[3].rows.size(), 1u);
+    co_await channel->Close();
+  });
+}
+
+TEST(Service, KnowsItsPlaceAmongTheOrchestratorsThatAreThere) {
+  RunWorld([](World& world) -> Awaitable<void> {
+    auto id = [](const char* cell, const char* name) {
+      clustermetadata::ID id;
+      id.set_component(clustermetadata::ID::MULTIORCH);
+      id.set_cell(cell);
+      id.set_name(name);
+      return id;
+    };
+    Roster last(*world.store, id("zone2", "z"));
+    EXPECT_EQ(last.Rank(), 0) << "nobody else is known";
+    EXPECT_TRUE(co_await last.Read(Deadline()));
+    EXPECT_EQ(last.Rank(), 1) << "the world's own is zone1_orch";
+    auto listener = Listener::Open(world.store->reactor(), TcpAddress{"127.0.0.1", 0});
+    EXPECT_TRUE(listener);
+    for (const auto& [cell, name] : {std::pair("zone1", "a"), std::pair("zone2", "a"), std::pair("zone3", "a")}) {
+      clustermetadata::MultiOrch record;
+      *record.mutable_id() = id(cell, name);
+      record.set_hostname("127.0.0.1");
+      (*record.mutable_port_map())["grpc"] = record.id().cell() == "zone1" ? (*listener)->port() : 1;
+      EXPECT_TRUE(co_await topo::CreateComponent<clustermetadata::MultiOrch>(*world.store, {}, record));
+    }
+    EXPECT_TRUE(co_await last.Read(Deadline()));
+    EXPECT_EQ(last.Rank(), 3);
+    Roster registered(*world.store, id("zone1", "a"));
+    EXPECT_TRUE(co_await registered.Read(Deadline()));
+    EXPECT_EQ(registered.Rank(), 0);
+    EXPECT_FALSE(co_await last.Read(Deadline(TimePoint::min()))) << "out of time";
+    EXPECT_EQ(last.Rank(), 3);
+    co_await last.LookAround();
+    EXPECT_EQ(last.Rank(), 1) << "only zone1_a listens";
+  });
+}
+
 TEST(Service, AppliesACertifiedRuleChange) {
   RunWorld([](World& world) -> Awaitable<void> {
     EXPECT_TRUE(co_await world.Until([&world] { return world.Settled(); }));

@@ -25,6 +25,31 @@ std::string StreamText(const PoolerView& pooler) {
   return pooler.stream_connected ? "connected" : "not connected";
 }
 
+std::string Since(const std::optional<WallTime>& from, const std::optional<WallTime>& to) {
+  if (!from || !to) return "";
+  return fmt::format("{} ms", std::chrono::floor<std::chrono::milliseconds>(*to - *from).count());
+}
+
+// Steps as the time that each took after the one before; the old leader's return since the new rule.
+StatusTable FailoverTable(const FailoverLog& failovers) {
+  StatusTable table{
+      .title = "Failovers",
+      .columns = {"Shard", "Reason", "From", "To", "Rule", "Coordinator", "Detected", "Waited", "Recruited", "Promoted",
+                  "Rule written", "First write", "Followers attached", "Old leader back", "Needless"},
+      .rows = {}};
+  for (const FailoverTimeline& timeline : failovers.Timelines()) {
+    table.rows.push_back(
+        {ShardName(timeline.shard), std::string(CodeText(timeline.reason)), timeline.old_leader, timeline.new_leader,
+         timeline.rule_written ? consensus::RuleNumberText(timeline.new_rule) : "in progress", timeline.coordinator,
+         Since(timeline.last_sign, timeline.detected), Since(timeline.detected, timeline.started),
+         Since(timeline.started, timeline.recruited), Since(timeline.recruited, timeline.promoted),
+         Since(timeline.promoted, timeline.rule_written), Since(timeline.rule_written, timeline.first_write),
+         Since(timeline.rule_written, timeline.followers_attached),
+         Since(timeline.rule_written, timeline.old_leader_back), timeline.needless ? "yes" : ""});
+  }
+  return table;
+}
+
 }  // namespace
 
 std::vector<StatusTable> Service::StatusTables() const {
@@ -52,7 +77,7 @@ std::vector<StatusTable> Service::StatusTables() const {
     problems.rows.push_back({ShardName(detected.shard), std::string(CodeText(problem.code)), problem.member,
                              std::string(ActionText(problem.action)), problem.description});
   }
-  return {std::move(shards), std::move(poolers), std::move(problems)};
+  return {std::move(shards), std::move(poolers), std::move(problems), FailoverTable(engine_.failovers())};
 }
 
 }  // namespace multigres::orch
