@@ -1,10 +1,11 @@
 # make start | stop | status   a local cluster of three cells
 # make test                    build and run the whole test suite
 # make chaos                   a real cluster, real clients, every fault, and a table; FAULTS, RUNS, DURATION, SYSTEM (docs/chaos.md)
+# make model                   explore the rule change exhaustively (docs/model); MODEL=walk and others: a part of it
 # make build bench lint format fuzz clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build binaries deps test chaos start stop status bench lint format fuzz clean
+.PHONY: build binaries deps test chaos model start stop status bench lint format fuzz clean
 
 PRESET ?= release
 BUILD := build/$(PRESET)
@@ -48,6 +49,13 @@ stop:
 
 status:
 	@$(MULTIGRES) cluster status --config-path $(CLUSTER_CONFIG)
+
+# all, exhaustive, traces, switches, walk, quick; or `explore attempts=2 crashes=1 --off fence`
+MODEL ?= all
+
+model: deps $(BUILD)/build.ninja
+	cmake --build $(BUILD) --target rule_model
+	$(BUILD)/bin/rule_model $(MODEL)
 
 bench: deps $(BUILD)/build.ninja
 	cmake --build $(BUILD) --target benches binaries
