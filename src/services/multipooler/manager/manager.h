@@ -136,11 +136,11 @@ class PoolerManager final : private consensus::AgentHost {
   TimePoint postgres_action_since_;
   bool promotion_unfinished_ = false;
   bool was_writable_ = false;
-  TimePoint last_refresh_{};  // when the last complete look began
+  TimePoint last_refresh_;  // when the last complete look began
   std::optional<TimePoint> not_streaming_since_;
   std::optional<replication::Lsn> last_receive_lsn_;
   std::optional<WallTime> receive_lsn_advanced_at_;
-  TimePoint next_rejoin_{};
+  TimePoint next_rejoin_;
   Duration rejoin_backoff_;
   std::string last_waiting_;
   bool waiting_ = false;

@@ -27,7 +27,7 @@ struct ReloadReport {
   };
   std::vector<Mismatch> mismatches;  // not empty: nothing was reloaded
   bool needs_restart = false;
-  WallTime loaded_at{};
+  WallTime loaded_at;
 };
 
 // One reactor. Every call has a deadline, so that a frozen server can't hold its callers: UNAVAILABLE (did not execute)
