@@ -8,7 +8,8 @@
 
 namespace multigres::orch {
 
-// Drop the handles before engine and board. Failovers are counted as the engine reports them; `metrics` must outlive it.
+// Drop the handles before engine and board. Failovers are counted as the engine reports them; `metrics` must outlive
+// it.
 std::vector<Metrics::Observer> ObserveOrch(Metrics& metrics, Engine& engine, const HealthBoard& board);
 
 }  // namespace multigres::orch
