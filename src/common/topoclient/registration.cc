@@ -21,7 +21,6 @@ constexpr Duration kGatewayRegistrationTime = 10s;
 constexpr Duration kAttemptTime = 1s;
 constexpr Duration kUnregisterTime = 1s;
 constexpr Duration kPublishTime = 5s;
-constexpr Duration kPublishInterval = 30s;
 
 CallContext Within(Store& store, Duration time) {
   CallContext context;
@@ -31,6 +30,13 @@ CallContext Within(Store& store, Duration time) {
 
 std::string RegistrationFailure(const Error& error) {
   return "Failed to register component with topology: " + error.message();
+}
+
+// Is the record certainly not there? An error tells nothing.
+template <class M>
+Awaitable<bool> HasVanished(Store& store, clustermetadata::ID id) {
+  auto stored = co_await GetComponent<M>(store, Within(store, kPublishTime), std::move(id));
+  co_return !stored && Is(stored.error(), ErrorKind::kNoNode);
 }
 
 // The prefixes of all gateways but `self`, and self's own earlier one (0 = none).
@@ -109,8 +115,43 @@ Awaitable<Result<>> UnregisterGateway(Store& store, Record<MultiGateway> record)
                                                    record.version);
 }
 
-OrchRegistration::OrchRegistration(Store& store, MultiOrch orch)
+GatewayKeeper::GatewayKeeper(Store& store, Record<MultiGateway> record, Duration interval)
     : store_(store),
+      interval_(interval),
+      record_(std::make_unique<Record<MultiGateway>>(std::move(record))),
+      tasks_(store.reactor().executor()) {
+  tasks_.Spawn("keep gateway registered", Keep());
+}
+
+GatewayKeeper::~GatewayKeeper() = default;
+
+const MultiGateway& GatewayKeeper::gateway() const {
+  return record_->value;
+}
+
+Awaitable<void> GatewayKeeper::Keep() {
+  for (;;) {
+    co_await SleepFor(store_.clock(), interval_);
+    const bool vanished = co_await HasVanished<MultiGateway>(store_, record_->value.id());
+    if (!vanished) continue;
+    auto version = co_await CreateComponent<MultiGateway>(store_, Within(store_, kAttemptTime), record_->value);
+    if (version) record_->version = *version;
+    if (version) {
+      store_.logger().Warn("the record had vanished from the topology, and is written again");
+    } else {
+      store_.logger().Warn("registration failed", {{"error", version.error()}});
+    }
+  }
+}
+
+Awaitable<Result<>> GatewayKeeper::Stop() {
+  co_await tasks_.CancelAndJoin();
+  co_return co_await UnregisterGateway(store_, *record_);
+}
+
+OrchRegistration::OrchRegistration(Store& store, MultiOrch orch, Duration interval)
+    : store_(store),
+      interval_(interval),
       orch_(std::make_unique<MultiOrch>(std::move(orch))),
       jitter_(store.random(), 10ms, 30s),
       tasks_(store.reactor().executor()) {}
@@ -125,16 +166,21 @@ Awaitable<bool> OrchRegistration::Attempt() {
 }
 
 Awaitable<void> OrchRegistration::Start() {
-  const bool registered = co_await Attempt();
-  if (!registered) tasks_.Spawn("register orch", Retry());
+  co_await Attempt();
+  tasks_.Spawn("keep orch registered", Keep());
 }
 
-Awaitable<void> OrchRegistration::Retry() {
+Awaitable<void> OrchRegistration::Keep() {
   for (;;) {
-    co_await SleepFor(store_.clock(), jitter_.Next());
+    co_await SleepFor(store_.clock(), registered_ ? interval_ : jitter_.Next());
+    if (registered_) {
+      const bool vanished = co_await HasVanished<MultiOrch>(store_, orch_->id());
+      if (!vanished) continue;
+      store_.logger().Warn("the record has vanished from the topology");
+    }
     const bool registered = co_await Attempt();
-    if (registered) co_return;
-    store_.logger().Warn("registration failed", {{"error", status_}});
+    if (registered) jitter_.Reset();
+    if (!registered) store_.logger().Warn("registration failed", {{"error", status_}});
   }
 }
 
@@ -143,8 +189,9 @@ Awaitable<Result<>> OrchRegistration::Stop() {
   co_return co_await DeleteComponent<MultiOrch>(store_, Within(store_, kUnregisterTime), orch_->id(), std::nullopt);
 }
 
-PoolerPublisher::PoolerPublisher(Store& store, MultiPooler pooler)
+PoolerPublisher::PoolerPublisher(Store& store, MultiPooler pooler, Duration interval)
     : store_(store),
+      interval_(interval),
       wanted_(std::make_unique<MultiPooler>(std::move(pooler))),
       jitter_(store.random(), 10ms, 30s),
       tasks_(store.reactor().executor()) {
@@ -186,6 +233,8 @@ void PoolerPublisher::Publish(const MultiPooler& pooler) {
 }
 
 Awaitable<void> PoolerPublisher::Run() {
+  // A moment, not a time without changes: a leader tells of itself all the time.
+  Deadline check = store_.clock().After(interval_);
   for (;;) {
     if (dirty_) {
       changed_.Reset();
@@ -198,7 +247,7 @@ Awaitable<void> PoolerPublisher::Run() {
       jitter_.Reset();
       continue;
     }
-    const bool changed = co_await changed_.WaitUntil(store_.clock(), store_.clock().After(kPublishInterval));
+    const bool changed = co_await changed_.WaitUntil(store_.clock(), check);
     if (changed) {
       // Equal records are not written again.
       changed_.Reset();
@@ -206,6 +255,7 @@ Awaitable<void> PoolerPublisher::Run() {
       continue;
     }
     // Somebody else may have changed or deleted what is stored.
+    check = store_.clock().After(interval_);
     auto stored = co_await GetComponent<MultiPooler>(store_, Within(store_, kPublishTime), wanted_->id());
     if (stored && stored->value.SerializeAsString() == wanted_->SerializeAsString()) continue;
     if (stored || Is(stored.error(), ErrorKind::kNoNode)) dirty_ = true;

@@ -16,11 +16,32 @@ Awaitable<Result<Record<clustermetadata::MultiGateway>>> RegisterGateway(Store& 
 // Deletes the record if it is still the version that this process wrote. Takes at most 1 s.
 Awaitable<Result<>> UnregisterGateway(Store& store, Record<clustermetadata::MultiGateway> record);
 
+// How often a component looks whether its record is still there: a store that was wiped or restored has forgotten it.
+inline constexpr Duration kRecordCheckInterval = std::chrono::seconds(30);
+
+// Keeps a registered gateway's record in the store. Its pid_prefix can't change any more: clients have been told.
+class GatewayKeeper {
+ public:
+  GatewayKeeper(Store& store, Record<clustermetadata::MultiGateway> record, Duration interval = kRecordCheckInterval);
+  ~GatewayKeeper();
+  const clustermetadata::MultiGateway& gateway() const;
+  // Ends the keeping and unregisters the gateway (at most 1 s).
+  Awaitable<Result<>> Stop();
+
+ private:
+  Awaitable<void> Keep();
+
+  Store& store_;
+  const Duration interval_;
+  std::unique_ptr<Record<clustermetadata::MultiGateway>> record_;
+  TaskGroup tasks_;
+};
+
 // Registration of an orch: one attempt inside Start(), then in the background with jitter(10 ms..30 s) until it has
-// succeeded, 1 s each.
+// succeeded, 1 s each; and again whenever the record has vanished.
 class OrchRegistration {
  public:
-  OrchRegistration(Store& store, clustermetadata::MultiOrch orch);
+  OrchRegistration(Store& store, clustermetadata::MultiOrch orch, Duration interval = kRecordCheckInterval);
   ~OrchRegistration();
   Awaitable<void> Start();
   bool registered() const { return registered_; }
@@ -30,10 +51,11 @@ class OrchRegistration {
   Awaitable<Result<>> Stop();
 
  private:
-  Awaitable<void> Retry();
+  Awaitable<void> Keep();
   Awaitable<bool> Attempt();
 
   Store& store_;
+  const Duration interval_;
   std::unique_ptr<clustermetadata::MultiOrch> orch_;
   bool registered_ = false;
   std::string status_;
@@ -42,11 +64,12 @@ class OrchRegistration {
 };
 
 // A pooler's record, kept up to date: registered as DISABLED and LIFECYCLE_STARTING, then every change published at
-// once and again every 30 s (5 s an attempt; nothing is written if the store has the same already).
+// once, and compared with the store every `interval` (5 s an attempt; nothing is written if the store has the same
+// already).
 class PoolerPublisher {
  public:
   // Forces serving_status and lifecycle of the first record as above.
-  PoolerPublisher(Store& store, clustermetadata::MultiPooler pooler);
+  PoolerPublisher(Store& store, clustermetadata::MultiPooler pooler, Duration interval = kRecordCheckInterval);
   ~PoolerPublisher();
   // One attempt to register; further ones go on in the background with jitter(10 ms..30 s), 1 s each.
   Awaitable<void> Start();
@@ -64,6 +87,7 @@ class PoolerPublisher {
   Awaitable<Result<>> Write(Duration timeout);
 
   Store& store_;
+  const Duration interval_;
   std::unique_ptr<clustermetadata::MultiPooler> wanted_;
   std::string written_;  // serialized; empty = nothing known
   bool registered_ = false;

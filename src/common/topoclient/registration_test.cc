@@ -31,6 +31,17 @@ struct World {
     }
     co_return true;
   }
+  // Waits until the record is there.
+  template <class M>
+  Awaitable<bool> HasRecord(ID id) {
+    const Deadline limit = reactor.clock().After(10s);
+    for (;;) {
+      auto stored = co_await GetComponent<M>(*store, {}, id);
+      if (stored) co_return true;
+      if (limit.Passed(reactor.clock().Now())) co_return false;
+      co_await SleepFor(reactor.clock(), 1ms);
+    }
+  }
   static void Run(Awaitable<void> (*body)(World&)) {
     World world;
     RunOnReactor(world.reactor, Main(world, body));
@@ -117,6 +128,39 @@ TEST(OrchRegistration, GoesOnInTheBackgroundUntilItSucceeds) {
   });
 }
 
+TEST(OrchRegistration, ComesBackWhenTheStoreHasForgottenIt) {
+  World::Run([](World& w) -> Awaitable<void> {
+    const MultiOrch orch = Make<MultiOrch>(ID::MULTIORCH, "zone1", "o");
+    OrchRegistration registration(*w.store, orch, 5ms);
+    co_await registration.Start();
+    auto wiped = co_await DeleteComponent<MultiOrch>(*w.store, {}, orch.id(), std::nullopt);
+    EXPECT_TRUE(wiped);
+    EXPECT_TRUE(co_await w.HasRecord<MultiOrch>(orch.id()));
+    auto stopped = co_await registration.Stop();
+    EXPECT_TRUE(stopped);
+    auto orchs = co_await ListComponents<MultiOrch>(*w.store, {}, "zone1");
+    EXPECT_TRUE(orchs->empty());
+  });
+}
+
+TEST(GatewayKeeper, WritesTheSameRecordAgainAndUnregistersIt) {
+  World::Run([](World& w) -> Awaitable<void> {
+    auto registered = co_await RegisterGateway(*w.store, {}, Gateway("zone1", "g"));
+    const ID id = registered->value.id();
+    const auto prefix = registered->value.pid_prefix();
+    GatewayKeeper keeper(*w.store, std::move(*registered), 5ms);
+    auto wiped = co_await DeleteComponent<MultiGateway>(*w.store, {}, id, std::nullopt);
+    EXPECT_TRUE(wiped);
+    EXPECT_TRUE(co_await w.HasRecord<MultiGateway>(id));
+    auto again = co_await GetComponent<MultiGateway>(*w.store, {}, id);
+    EXPECT_EQ(again->value.pid_prefix(), prefix);
+    auto stopped = co_await keeper.Stop();
+    EXPECT_TRUE(stopped);
+    auto gateways = co_await ListComponents<MultiGateway>(*w.store, {}, "zone1");
+    EXPECT_TRUE(gateways->empty());
+  });
+}
+
 TEST(PoolerPublisher, RegistersAsStartingPublishesChangesAndStaysAsShutDown) {
   World::Run([](World& w) -> Awaitable<void> {
     MultiPooler pooler = Make<MultiPooler>(ID::MULTIPOOLER, "zone1", "p");
@@ -147,6 +191,28 @@ TEST(PoolerPublisher, RegistersAsStartingPublishesChangesAndStaysAsShutDown) {
     EXPECT_EQ(last->value.lifecycle_status().reason(), "stopped by an operator");
     EXPECT_EQ(last->value.serving_status(), clustermetadata::DISABLED);
     EXPECT_FALSE(last->value.has_routing_state());
+  });
+}
+
+TEST(PoolerPublisher, ComesBackWhenTheStoreHasForgottenItHoweverOftenItPublishes) {
+  World::Run([](World& w) -> Awaitable<void> {
+    const MultiPooler pooler = Make<MultiPooler>(ID::MULTIPOOLER, "zone1", "p");
+    PoolerPublisher publisher(*w.store, pooler, 20ms);
+    co_await publisher.Start();
+    auto wiped = co_await DeleteComponent<MultiPooler>(*w.store, {}, pooler.id(), std::nullopt);
+    EXPECT_TRUE(wiped);
+    const Deadline limit = w.reactor.clock().After(10s);
+    for (bool there = false; !there;) {
+      EXPECT_FALSE(limit.Passed(w.reactor.clock().Now()));
+      if (limit.Passed(w.reactor.clock().Now())) break;
+      const MultiPooler same = publisher.wanted();
+      publisher.Publish(same);
+      co_await SleepFor(w.reactor.clock(), 1ms);
+      auto stored = co_await GetComponent<MultiPooler>(*w.store, {}, pooler.id());
+      there = stored.has_value();
+    }
+    auto stopped = co_await publisher.Stop("over");
+    EXPECT_TRUE(stopped);
   });
 }
 

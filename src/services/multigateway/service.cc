@@ -153,9 +153,9 @@ Awaitable<Result<>> Service::Start(clustermetadata::MultiGateway record) {
     registration_error_ = "Failed to register component with topology: " + registered.error().message();
     co_return Fail(std::move(registered), "register with topology");
   }
-  registered_ = std::move(*registered);
-  registry_.SetPrefix(registered_->value.pid_prefix());
-  logger_.Info("registered", {{"pid_prefix", registered_->value.pid_prefix()}});
+  registered_ = std::make_unique<topo::GatewayKeeper>(store_, std::move(*registered));
+  registry_.SetPrefix(registered_->gateway().pid_prefix());
+  logger_.Info("registered", {{"pid_prefix", registered_->gateway().pid_prefix()}});
   co_return co_await ListenAll();
 }
 
@@ -176,8 +176,8 @@ Awaitable<Result<>> Service::ListenAll() {
 }
 
 Awaitable<void> Service::Drain(Deadline deadline) {
-  if (registered_) {
-    auto removed = co_await topo::UnregisterGateway(store_, std::move(*std::exchange(registered_, std::nullopt)));
+  if (const auto keeper = std::exchange(registered_, nullptr)) {
+    auto removed = co_await keeper->Stop();
     if (!removed) logger_.Warn("not unregistered", {{"error", removed.error()}});
   }
   TaskGroup drains(store_.reactor().executor());
@@ -193,6 +193,8 @@ Awaitable<void> Service::Drain(Deadline deadline) {
 
 Awaitable<void> Service::Stop() {
   co_await asio::this_coro::reset_cancellation_state();
+  // Still there if it never came to a drain: Start() failed.
+  if (registered_) (void)co_await registered_->Stop();
   for (auto& front_end : front_ends_) {
     co_await RunOn<void>(store_.reactor(), front_end->reactor(),
                          [&front_end = *front_end] { return StopOn(front_end); });

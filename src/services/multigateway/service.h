@@ -58,7 +58,7 @@ class Service final : public multigatewayservice::rpc::MultiGatewayService {
   std::vector<std::unique_ptr<FrontEnd>> front_ends_;
   std::unique_ptr<poolergateway::PoolerDirectory> directory_;
   std::unique_ptr<topo::PoolerDiscovery> discovery_;
-  std::optional<topo::Record<clustermetadata::MultiGateway>> registered_;
+  std::unique_ptr<topo::GatewayKeeper> registered_;  // null: not registered yet, or no longer
   std::string registration_error_;
 };
 
