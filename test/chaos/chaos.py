@@ -32,7 +32,7 @@ GROUPS = {
     "measured": ["kill_postgres", "kill_postmaster", "kill_host", "cut_off_host", "freeze_postgres"],
     # Five minutes' worth, for `make test`.
     "short": ["kill_postgres", "freeze_postgres", "cut_off_host", "stale_leader_with_extra_wal", "kill_pooler", "kill_gateway", "kill_etcd",
-              "kill_orch_at_work", "kill_host", "partition_leader"],
+              "kill_orch_at_work", "kill_host", "switch_primary", "partition_leader"],
 }
 
 

@@ -2,7 +2,7 @@
 
 import collections
 
-from patience import wait_until
+from postgres import wait_for_replay
 
 FINGERPRINT = """SELECT count(*)::bigint AS rows, coalesce(sum(hashint8extended(seq, writer)), 0)::text AS sum
                  FROM chaos_writes WHERE run = %s"""
@@ -55,14 +55,12 @@ def check_writer(writer, held):
 
 def _check_copies(cluster, leader, run):
     """Every member holds the same rows once it has replayed as far as the leader."""
-    position = leader.postgres.value("SELECT pg_current_wal_lsn()::text")
+    wait_for_replay(leader, cluster.cells, 30)
     expected = leader.postgres.query(FINGERPRINT, (run,), timeout_s=60)[0]
     found = []
     for cell in cluster.cells:
         if cell is leader:
             continue
-        wait_until(lambda c=cell: c.postgres.value("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (position,)), 30,
-                   f"{cell.name} at {position}")
         rows = cell.postgres.query(FINGERPRINT, (run,), timeout_s=60)[0]
         if rows != expected:
             found.append(f"LOST: {cell.name} holds {rows}, {leader.name} {expected}")

@@ -14,7 +14,7 @@ class Fault:
     patience_s: float = 60  # until the first new write
     settle_s: float = 90  # until three members stream again
     no_errors: bool = False  # the clients must notice nothing
-    stale_reads: bool = False  # a reader that is cut off together with an old leader may read the past
+    cuts_off_clients: bool = False  # together with an old leader: such a client may wait, and may read the past
     systems: tuple = ("multigres",)
 
 

@@ -35,7 +35,7 @@ def kill_every_host(ctx):
         ctx.cluster.boot_host(cell)
 
 
-@FAULTS.add(expect="failover", needs="network", systems=BOTH, stale_reads=True)
+@FAULTS.add(expect="failover", needs="network", systems=BOTH, cuts_off_clients=True)
 def cut_off_host(ctx):
     """The leader's host is cut off from everybody, clients too, until another leads and then some."""
     ctx.lose_gateway(ctx.leader)
@@ -46,7 +46,7 @@ def cut_off_host(ctx):
     ctx.network.heal()
 
 
-@FAULTS.add(expect="failover", needs="network", stale_reads=True)
+@FAULTS.add(expect="failover", needs="network", cuts_off_clients=True)
 def partition_leader(ctx):
     """The leader's host is cut off from the other cells and etcd; its own clients still reach it, and may not be served writes."""
     ctx.strike()
@@ -103,7 +103,7 @@ def slow_follower(ctx):
     ctx.network.heal()
 
 
-@FAULTS.add(expect="any", needs="network", stale_reads=True, settle_s=120)
+@FAULTS.add(expect="any", needs="network", cuts_off_clients=True, settle_s=120)
 def silence_followers(ctx):
     """What followers send to the leader is lost, what it sends arrives: they have the WAL, and it can't know."""
     ctx.strike()
@@ -112,7 +112,7 @@ def silence_followers(ctx):
     ctx.network.heal()
 
 
-@FAULTS.add(expect="failover", needs="network", stale_reads=True)
+@FAULTS.add(expect="failover", needs="network", cuts_off_clients=True)
 def stale_leader_with_extra_wal(ctx):
     """A cut-off leader commits on its own (past the gateway, synchronous_commit off) and returns: the row must be gone."""
     ctx.strike()

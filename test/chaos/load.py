@@ -56,7 +56,15 @@ class Client:
         targets = load.config["targets"]
         self.targets = targets[number % len(targets):] + targets[:number % len(targets)]
         self.connection = None
+        self.address = None  # of the gateway that it is or was connected to
         self.errors = collections.Counter()
+        self.failures = []  # (when, outcome, kind, text, gateway)
+
+    def failed(self, error):
+        outcome = outcome_of(error)
+        self.errors[f"{outcome}: {kind_of(error)}"] += 1
+        self.failures.append((time.monotonic(), outcome, kind_of(error), str(error), self.address))
+        return outcome
 
     async def connect(self):
         """Until it works or the load ends: then False. An error of the login itself counts like a lost session."""
@@ -64,6 +72,7 @@ class Client:
         while not self.load.over:
             host, port = self.targets[turn % len(self.targets)]
             turn += 1
+            self.address = host
             try:
                 self.connection = await Connection.open(host, port, self.load.config["connect_timeout"])
                 if self.load.config["only_primary"] and self.connection.parameters.get("in_hot_standby") == "on":
@@ -91,7 +100,6 @@ class Writer(Client):
         self.seq = 0
         self.acknowledged = 0  # the highest
         self.outcomes = {REFUSED: [], UNKNOWN: []}
-        self.refusals = []  # (when, kind)
         self.longest_wait = 0.0
 
     async def run(self):
@@ -109,10 +117,8 @@ class Writer(Client):
                 self.acknowledged = self.seq
                 self.load.progress.acknowledged(sent, now)
             except (Lost, ServerError) as error:
-                outcome = outcome_of(error)
+                outcome = self.failed(error)
                 self.outcomes[outcome].append(self.seq)
-                self.errors[f"{outcome}: {kind_of(error)}"] += 1
-                self.refusals.append((time.monotonic(), outcome, kind_of(error), str(error)))
                 await asyncio.sleep(RECONNECT_S if outcome == REFUSED else 0)
             if pause:
                 await asyncio.sleep(pause)
@@ -127,7 +133,7 @@ class Writer(Client):
 
     def result(self):
         return {"writer": self.number, "last": self.seq, "refused": self.outcomes[REFUSED], "unknown": self.outcomes[UNKNOWN],
-                "transactional": False, "errors": self.errors, "failures": self.refusals, "longest_wait": self.longest_wait}
+                "transactional": False, "errors": self.errors, "failures": self.failures, "longest_wait": self.longest_wait}
 
 
 class Transactor(Writer):
@@ -166,7 +172,6 @@ class Reader(Client):
         self.seen = {}
         self.stale = []
         self.reads = 0
-        self.failures = []
 
     async def run(self):
         run, timeout = self.load.config["run"], self.load.config["statement_timeout"]
@@ -179,8 +184,7 @@ class Reader(Client):
                     answer = await self.connection.run(
                         f"SELECT max(seq) FROM chaos_writes WHERE run = {run} AND writer = {writer.number}", timeout)
                 except (Lost, ServerError) as error:
-                    self.errors[f"{outcome_of(error)}: {kind_of(error)}"] += 1
-                    self.failures.append((time.monotonic(), outcome_of(error), kind_of(error), str(error)))
+                    self.failed(error)
                     await asyncio.sleep(RECONNECT_S)
                     continue
                 found = int(answer.value or 0)

@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from patience import wait_until
-from postgres import Postgres
+from postgres import Postgres, wait_for_replay
 from services import Service, Supervisor
 
 BIN = pathlib.Path(os.environ.get("MULTIGRES_BIN_DIR", "build/release/bin")).resolve()
@@ -228,6 +228,8 @@ class MultigresCluster:
             reason = self.why_not_settled()
             if reason:
                 raise AssertionError(reason)
+            # A diverged member may stream for a moment, from a timeline that it has to leave: it must get on.
+            wait_for_replay(self.leader(), self.cells, 1)
             for host, port in self.targets:
                 self._select_one(host, port)
             return True

@@ -16,7 +16,7 @@ import yaml
 
 from multigres import kill_everything_on
 from patience import wait_until
-from postgres import Postgres
+from postgres import Postgres, wait_for_replay
 from services import Service, Supervisor
 
 ETCD, ETCD_PEER, PG, REST, PROXY = 23790, 23800, 25432, 18008, 15432
@@ -173,6 +173,7 @@ listen primary
             reason = self.why_not_settled()
             if reason:
                 raise AssertionError(reason)
+            wait_for_replay(self.leader(), self.cells, 1)
             host, port = self.targets[0]
             with psycopg.connect(host=host, port=port, user="postgres", password=PASSWORD, dbname="postgres", connect_timeout=3) as c:
                 return not c.execute("SELECT pg_is_in_recovery()").fetchone()[0]

@@ -7,6 +7,17 @@ import signal
 import psycopg
 from psycopg.rows import dict_row
 
+from patience import wait_until
+
+
+def wait_for_replay(leader, cells, timeout):
+    """Until every member has all that the leader has by now."""
+    position = leader.postgres.value("SELECT pg_current_wal_lsn()::text")
+    for cell in cells:
+        if cell is not leader:
+            wait_until(lambda c=cell: c.postgres.value("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (position,)), timeout,
+                       f"{cell.name} at {position}")
+
 
 class Postgres:
     def __init__(self, host, data_dir, socket_dir, port, password="postgres"):

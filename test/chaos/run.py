@@ -192,7 +192,7 @@ def measure(result, outcome, context):
     for client in (*outcome["writers"], *outcome["readers"]):
         for kind, number in client["errors"].items():
             kinds[kind] = kinds.get(kind, 0) + number
-        for when, verdict, kind, _ in client["failures"]:
+        for when, verdict, kind, _, _ in client["failures"]:
             if when < start:
                 context.violations.append(f"an error before the fault: {kind}")
             if client.get("transactional"):
@@ -221,6 +221,10 @@ def expect(result, fault, outcome, context):
     for address, verdict in outcome["idle"]:
         if verdict != "alive" and address not in context.exempt and result.system == "multigres":
             result.violations.append(f"an idle session at {address}: {verdict}")
-    if result.counts["stale_reads"] and not fault.stale_reads and result.system == "multigres":
+    hung = [address for client in (*outcome["writers"], *outcome["readers"]) for _, _, kind, _, address in client["failures"]
+            if kind == "client timeout" and address not in context.exempt]
+    if hung and not fault.cuts_off_clients and result.system == "multigres":
+        result.violations.append(f"{len(hung)} statements hung until their clients gave up, at {sorted(set(hung))}")
+    if result.counts["stale_reads"] and not fault.cuts_off_clients and result.system == "multigres":
         result.violations.append(f"{result.counts['stale_reads']} reads of the past: "
                                  f"{[reader['stale'][:2] for reader in outcome['readers'] if reader['stale']]}")
