@@ -39,6 +39,8 @@ class Mutex {
   // DEADLINE_EXCEEDED (did not execute) naming what holds it.
   Awaitable<Result<Guard>> Lock(Clock& clock, Deadline deadline, std::string purpose);
   bool IsLocked() const { return locked_; }
+  // Grows with every Lock(): unchanged, and not locked before or after, means that nobody held it in between.
+  std::uint64_t requests() const { return next_ticket_; }
   // What holds it now, or held it last.
   const std::string& purpose() const { return purpose_; }
 

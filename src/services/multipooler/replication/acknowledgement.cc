@@ -6,7 +6,7 @@ namespace multigres::pooler::replication {
 
 namespace {
 
-constexpr Duration kPoll = std::chrono::milliseconds(10);
+constexpr Duration kPoll = std::chrono::milliseconds(2);
 
 }  // namespace
 

@@ -22,7 +22,11 @@ Awaitable<Result<std::unique_ptr<pgclient::Connection>>> AdminSessions::Take(Dea
   if (!options_.password.empty()) connect.secret = options_.password;
   pgclient::Bounds bounds;
   bounds.deadline = deadline;
-  co_return co_await pgclient::Connection::Open(reactor_, std::move(connect), bounds);
+  auto session = co_await pgclient::Connection::Open(reactor_, std::move(connect), bounds);
+  if (!session || first_statement_.empty()) co_return session;
+  auto begun = co_await pgclient::QuerySimple(**session, first_statement_, bounds);
+  if (!begun) co_return std::unexpected(std::move(begun.error()).WithExecution(Execution::kDidNotExecute));
+  co_return session;
 }
 
 void AdminSessions::Return(std::unique_ptr<pgclient::Connection> session) {

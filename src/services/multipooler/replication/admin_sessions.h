@@ -34,6 +34,8 @@ class AdminSessions {
   // A session for several statements. Give it back with Return(), or drop it to close it.
   Awaitable<Result<std::unique_ptr<pgclient::Connection>>> Take(Deadline deadline);
   void Return(std::unique_ptr<pgclient::Connection> session);
+  // What every session runs once, when it is opened: PREPARE, so that what is asked often isn't planned each time.
+  void BeginWith(std::string sql) { first_statement_ = std::move(sql); }
   // Closes the idle ones: after the server went.
   void DropIdle() { idle_.clear(); }
 
@@ -44,6 +46,7 @@ class AdminSessions {
  private:
   Reactor& reactor_;
   const AdminOptions options_;
+  std::string first_statement_;
   std::vector<std::unique_ptr<pgclient::Connection>> idle_;
 };
 

@@ -38,8 +38,9 @@ class Server {
   virtual ~Server() = default;
   Clock& clock() { return clock_; }
 
-  // 2 s unless the deadline is earlier.
   virtual Awaitable<Result<ServerState>> ReadState(Deadline deadline) = 0;
+  // For a step of an operation: within 2 s, so that a server that freezes on the way can't hold it.
+  Awaitable<Result<ServerState>> ReadStateSoon(Deadline deadline);
   // Physical walsenders, as a primary sees them.
   virtual Awaitable<Result<std::vector<Follower>>> ReadFollowers(Deadline deadline) = 0;
   // Writes all of them durably (ALTER SYSTEM), reloads, and waits until a session sees every value (at most 5 s).

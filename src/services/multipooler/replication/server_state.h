@@ -36,6 +36,9 @@ struct ServerState {
   std::int64_t receiver_timeout_ms = 0;
   std::string startup_wait_event;
   std::vector<std::string> connected_followers;  // application names of physical walsenders
+  // Replication sessions of clients that counted as synchronous standbys, by a member's application_name: they would
+  // acknowledge what no member holds. The look has ended them.
+  int impostors_ended = 0;
 };
 
 // Physical walsenders as a primary sees them.

@@ -13,21 +13,22 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kReadTimeout = seconds(2);
 constexpr Duration kReloadTimeout = seconds(5);
-constexpr Duration kReloadPoll = milliseconds(10);
-constexpr Duration kPromotionPoll = milliseconds(5);
+constexpr Duration kReloadPoll = milliseconds(2);
+constexpr Duration kPromotionPoll = milliseconds(2);
 constexpr Duration kReloadPause = milliseconds(100);
 
-// CASE keeps functions of the other mode from running. pg_walfile_name()'s first 8 digits are the timeline.
-constexpr std::string_view kStateQuery = R"(
+// CASE keeps functions of the other mode from running. pg_walfile_name()'s first 8 digits are the timeline. Views that
+// read every setting or every session cost more than all the rest, and this is asked five times a second: hence
+// current_setting() and the functions below pg_stat_replication. A physical walsender has no database.
+constexpr std::string_view kPrepareState = R"(
+PREPARE multigres_state AS
 SELECT r.rec,
        CASE WHEN NOT r.rec THEN pg_current_wal_lsn()::text END,
        CASE WHEN r.rec THEN pg_last_wal_receive_lsn()::text END,
        CASE WHEN r.rec THEN pg_last_wal_replay_lsn()::text END,
        CASE WHEN NOT r.rec THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
-            ELSE coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-                          (SELECT min_recovery_end_timeline FROM pg_control_recovery()), 0) END,
+            ELSE coalesce(w.received_tli, (SELECT min_recovery_end_timeline FROM pg_control_recovery()), 0) END,
        (SELECT timeline_id FROM pg_control_checkpoint()),
        (SELECT system_identifier FROM pg_control_system()),
        current_setting('primary_conninfo'),
@@ -38,14 +39,22 @@ SELECT r.rec,
        CASE WHEN r.rec THEN pg_is_wal_replay_paused() ELSE false END,
        CASE WHEN r.rec THEN pg_get_wal_replay_pause_state() ELSE '' END,
        coalesce(pg_last_xact_replay_timestamp()::text, ''),
-       coalesce((SELECT status FROM pg_stat_wal_receiver), ''),
-       (SELECT (extract(epoch FROM last_msg_receipt_time) * 1000000)::bigint FROM pg_stat_wal_receiver),
-       (SELECT setting FROM pg_settings WHERE name = 'wal_receiver_status_interval'),
-       (SELECT setting FROM pg_settings WHERE name = 'wal_receiver_timeout'),
-       coalesce((SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'), ''),
-       coalesce((SELECT string_agg(s.application_name, ',') FROM pg_stat_replication s
-                 JOIN pg_stat_activity a USING (pid) WHERE a.datname IS NULL), '')
-FROM (SELECT pg_is_in_recovery() AS rec) r)";
+       coalesce(w.status, ''),
+       (extract(epoch FROM w.last_msg_receipt_time) * 1000000)::bigint,
+       extract(epoch FROM current_setting('wal_receiver_status_interval')::interval)::bigint,
+       (extract(epoch FROM current_setting('wal_receiver_timeout')::interval) * 1000)::bigint,
+       CASE WHEN r.rec THEN (SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup') END,
+       f.names,
+       f.impostors
+FROM (SELECT pg_is_in_recovery() AS rec) r
+LEFT JOIN pg_stat_wal_receiver w ON true
+LEFT JOIN LATERAL (
+  SELECT string_agg(a.application_name, ',') FILTER (WHERE a.datid IS NULL) AS names,
+         count(*) FILTER (WHERE CASE WHEN s.sync_priority > 0 AND
+                                          (a.datid IS NOT NULL OR a.usesysid <> current_user::regrole::oid)
+                                     THEN pg_terminate_backend(s.pid) END) AS impostors
+  FROM pg_stat_get_wal_senders() s, pg_stat_get_activity(s.pid) a) f ON true)";
+constexpr std::string_view kExecuteState = "EXECUTE multigres_state";
 
 using Row = std::vector<std::optional<std::string>>;
 
@@ -87,13 +96,19 @@ ServerState FromRow(const Row& row) {
   state.startup_wait_event = text(19);
   std::istringstream names(text(20));
   for (std::string name; std::getline(names, name, ',');) state.connected_followers.push_back(name);
+  state.impostors_ended = ToNumber<int>(row[21]);
   return state;
 }
 
 }  // namespace
 
+SqlServer::SqlServer(AdminSessions& sessions, std::string data_dir)
+    : Server(sessions.clock()), sessions_(sessions), data_dir_(std::move(data_dir)) {
+  sessions_.BeginWith(std::string(kPrepareState));
+}
+
 Awaitable<Result<ServerState>> SqlServer::ReadState(Deadline deadline) {
-  auto result = co_await sessions_.Query(std::string(kStateQuery), deadline.Earlier(clock().After(kReadTimeout)));
+  auto result = co_await sessions_.Query(std::string(kExecuteState), deadline);
   if (!result) co_return std::unexpected(std::move(result.error()));
   if (result->rows.size() != 1) co_return Fail(Code::kInternal, "server state: no row");
   co_return FromRow(result->rows[0]);

@@ -11,8 +11,7 @@ namespace multigres::pooler::replication {
 class SqlServer final : public Server {
  public:
   // `data_dir`: where a promotion reserves its timeline.
-  SqlServer(AdminSessions& sessions, std::string data_dir)
-      : Server(sessions.clock()), sessions_(sessions), data_dir_(std::move(data_dir)) {}
+  SqlServer(AdminSessions& sessions, std::string data_dir);
 
   Awaitable<Result<ServerState>> ReadState(Deadline deadline) override;
   Awaitable<Result<std::vector<Follower>>> ReadFollowers(Deadline deadline) override;

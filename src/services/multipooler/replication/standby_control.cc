@@ -8,8 +8,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr Duration kReceiverPoll = milliseconds(20);
-constexpr Duration kReplayPoll = milliseconds(100);
+// A read of the state costs a millisecond; what is waited for takes a few.
+constexpr Duration kPoll = milliseconds(3);
+// How long the startup process may wait before it looks again for WAL that was received (wal_retrieve_retry_interval):
+// two looks so far apart don't fall into one wait.
+constexpr Duration kRetrieveRetry = milliseconds(100);
+constexpr Duration kSlowPoll = milliseconds(100);
 
 bool WaitsForNewWal(const ServerState& state) {
   return state.startup_wait_event == "RecoveryRetrieveRetryInterval" || state.startup_wait_event == "RecoveryWalStream";
@@ -26,7 +30,7 @@ Error StillWaiting(std::string_view what, const ServerState& state) {
 }  // namespace
 
 Awaitable<Result<>> Follow(Server& server, PrimaryConninfo conninfo, Deadline deadline) {
-  auto state = co_await server.ReadState(deadline);
+  auto state = co_await server.ReadStateSoon(deadline);
   if (!state) co_return std::unexpected(std::move(state.error()));
   if (!state->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
   std::vector<SettingChange> changes;
@@ -47,21 +51,21 @@ Awaitable<Result<>> StopReceiver(Server& server, Deadline deadline) {
   auto changed = co_await server.ChangeSettings(std::move(changes), deadline);
   if (!changed) co_return changed;
   while (true) {
-    auto state = co_await server.ReadState(deadline);
+    auto state = co_await server.ReadStateSoon(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     const bool idle = state->receiver_status.empty() || state->receiver_status == "waiting";
     if (idle && state->primary_conninfo.empty()) co_return Result<>();
     if (deadline.Passed(server.clock().Now())) {
       co_return std::unexpected(StillWaiting("WAL receiver didn't stop", *state));
     }
-    co_await SleepFor(server.clock(), kReceiverPoll);
+    co_await SleepFor(server.clock(), kPoll);
   }
 }
 
 Awaitable<Result<>> StopParticipation(Server& server, PostgresProcess& process, Deadline deadline) {
   auto stopped = co_await StopReceiver(server, deadline);
   if (!stopped) co_return stopped;
-  auto state = co_await server.ReadState(deadline);
+  auto state = co_await server.ReadStateSoon(deadline);
   if (!state) co_return std::unexpected(std::move(state.error()));
   if (!state->restore_command.empty()) {
     std::vector<SettingChange> changes;
@@ -79,28 +83,33 @@ Awaitable<Result<>> StopParticipation(Server& server, PostgresProcess& process, 
 }
 
 Awaitable<Result<>> WaitForReplay(Server& server, Deadline deadline) {
-  int waiting_polls = 0;
+  int waiting_looks = 0;
+  Deadline next_look(server.clock().Now());
   while (true) {
-    auto state = co_await server.ReadState(deadline);
+    auto state = co_await server.ReadStateSoon(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     if (state->receive_lsn && state->replay_lsn >= state->receive_lsn) co_return Result<>();
-    waiting_polls = WaitsForNewWal(*state) ? waiting_polls + 1 : 0;
-    if (waiting_polls >= 2) co_return Result<>();
-    if (deadline.Passed(server.clock().Now())) co_return std::unexpected(StillWaiting("replay didn't end", *state));
-    co_await SleepFor(server.clock(), kReplayPoll);
+    const TimePoint now = server.clock().Now();
+    if (next_look.Passed(now)) {
+      waiting_looks = WaitsForNewWal(*state) ? waiting_looks + 1 : 0;
+      if (waiting_looks >= 2) co_return Result<>();
+      next_look = Deadline(now + kRetrieveRetry);
+    }
+    if (deadline.Passed(now)) co_return std::unexpected(StillWaiting("replay didn't end", *state));
+    co_await SleepFor(server.clock(), kPoll);
   }
 }
 
 Awaitable<Result<>> WaitForLsn(Server& server, Lsn target, Deadline deadline) {
   while (true) {
-    auto state = co_await server.ReadState(deadline);
+    auto state = co_await server.ReadStateSoon(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     if (!state->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
     if (state->replay_lsn && *state->replay_lsn >= target) co_return Result<>();
     if (deadline.Passed(server.clock().Now())) {
       co_return std::unexpected(StillWaiting(::multigres::consensus::LsnText(target) + " not replayed", *state));
     }
-    co_await SleepFor(server.clock(), kReplayPoll);
+    co_await SleepFor(server.clock(), kSlowPoll);
   }
 }
 
@@ -108,11 +117,11 @@ Awaitable<Result<>> PauseReplay(Server& server, bool wait, Deadline deadline) {
   auto paused = co_await server.SetReplayPaused(true, deadline);
   if (!paused) co_return paused;
   while (wait) {
-    auto state = co_await server.ReadState(deadline);
+    auto state = co_await server.ReadStateSoon(deadline);
     if (!state) co_return std::unexpected(std::move(state.error()));
     if (state->replay_pause_state == "paused") break;
     if (deadline.Passed(server.clock().Now())) co_return std::unexpected(StillWaiting("replay not paused", *state));
-    co_await SleepFor(server.clock(), kReplayPoll);
+    co_await SleepFor(server.clock(), kSlowPoll);
   }
   co_return Result<>();
 }

@@ -19,8 +19,8 @@ Awaitable<Result<>> StopReceiver(Server& server, Deadline deadline);
 // replayed. DEADLINE_EXCEEDED if replay stalls.
 Awaitable<Result<>> StopParticipation(Server& server, PostgresProcess& process, Deadline deadline);
 
-// Done when replay has reached what was received, or the startup process was seen waiting for new WAL in two polls in a
-// row, 100 ms apart. An LSN that stands still proves nothing.
+// Done when replay has reached what was received, or the startup process was seen waiting for new WAL in two looks in a
+// row, 100 ms apart (the end of what was received may be half a record). An LSN that stands still proves nothing.
 Awaitable<Result<>> WaitForReplay(Server& server, Deadline deadline);
 
 // Polls every 100 ms until the server has replayed up to `target`.
