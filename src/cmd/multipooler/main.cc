@@ -31,7 +31,19 @@ class PoolerProgram final : public servenv::Program {
     flags.Add("pg-bin-dir", &config_.pg_bin_dir, "folder of PostgreSQL's programs");
     flags.Add("pg-port", &config_.pg_port, "PostgreSQL's port");
     flags.Add("heartbeat-interval-milliseconds", &config_.heartbeat_interval_ms,
-              "how often a leader writes its heartbeat");
+              "how often a leader writes its heartbeat, the probe of its disk");
+    flags.Add("postgres-probe-interval", &config_.probe_interval,
+              "how often PostgreSQL is asked for its state, which is then published");
+    flags.Add("postgres-unready-timeout", &config_.unready_timeout,
+              "PostgreSQL counts as not ready when it hasn't answered for so long");
+    flags.Add("postgres-monitor-interval", &config_.monitor_interval,
+              "how often PostgreSQL is compared with what the shard's rule asks of it");
+    flags.Add("postgres-unrecoverable-timeout", &config_.unrecoverable_timeout,
+              "give PostgreSQL up when it couldn't be brought up for so long (0 = never)");
+    flags.Add("postgres-unrecoverable-min-attempts", &config_.unrecoverable_min_attempts,
+              "and in so many attempts (2 to 9)");
+    flags.Add("fresh-identity", &config_.fresh_identity,
+              "start although this pooler's promises are lost: its --service-id was never used before");
     flags.Add("connpool-admin-user", &config_.admin_user, "superuser for the pooler's own work",
               {.env = "CONNPOOL_ADMIN_USER"});
     flags.Add("connpool-admin-password", &config_.admin_password, "its password",

@@ -41,6 +41,19 @@ Result<> Complete(Config& config) {
   if (config.global_capacity == 0 || config.admin_capacity == 0) {
     return Fail(Code::kInvalidArgument, "--connpool-global-capacity and --connpool-admin-capacity must be positive");
   }
+  if (config.heartbeat_interval_ms < 10 || config.probe_interval < std::chrono::milliseconds(10)) {
+    return Fail(Code::kInvalidArgument,
+                "--heartbeat-interval-milliseconds and --postgres-probe-interval must be at least 10 ms");
+  }
+  if (config.unready_timeout < 2 * config.probe_interval) {
+    return Fail(Code::kInvalidArgument, "--postgres-unready-timeout must be at least twice --postgres-probe-interval");
+  }
+  if (config.monitor_interval <= Duration::zero()) {
+    return Fail(Code::kInvalidArgument, "--postgres-monitor-interval must be positive");
+  }
+  if (config.unrecoverable_min_attempts < 2 || config.unrecoverable_min_attempts > 9) {
+    return Fail(Code::kInvalidArgument, "--postgres-unrecoverable-min-attempts must be from 2 to 9");
+  }
   if (config.data_dir.empty()) config.data_dir = config.pooler_dir + "/pg_data";
   auto bin_dir = FindPostgresBinDir(config.pg_bin_dir);
   if (!bin_dir) return std::unexpected(std::move(bin_dir.error()));

@@ -22,7 +22,13 @@ struct Config {
   std::string data_dir;  // PGDATA; empty = pg_data in pooler_dir
   std::string pg_bin_dir;
   std::uint16_t pg_port = 5432;
-  std::int64_t heartbeat_interval_ms = 1000;
+  std::int64_t heartbeat_interval_ms = 200;
+  Duration probe_interval = std::chrono::milliseconds(200);
+  Duration unready_timeout = std::chrono::seconds(1);
+  Duration monitor_interval = std::chrono::seconds(5);
+  Duration unrecoverable_timeout{0};  // 0 = no quarantine
+  std::int32_t unrecoverable_min_attempts = 3;
+  bool fresh_identity = false;
   std::string admin_user = "postgres";
   std::string admin_password;
   std::string admin_password_file;

@@ -67,6 +67,11 @@ manager::ManagerConfig ManagerConfigOf(const Config& config, const Ports& ports)
                    .password = config.admin_password,
                    .database = config.database};
   manager.heartbeat_interval = std::chrono::milliseconds(config.heartbeat_interval_ms);
+  manager.refresh_interval = config.probe_interval;
+  manager.unready_timeout = config.unready_timeout;
+  manager.monitor_interval = config.monitor_interval;
+  manager.fresh_identity = config.fresh_identity;
+  manager.quarantine = {.timeout = config.unrecoverable_timeout, .min_attempts = config.unrecoverable_min_attempts};
   return manager;
 }
 
@@ -80,8 +85,11 @@ class PoolerServiceProcess final : public Service {
         process_(store.reactor(), std::move(pgctld)),
         peers_(store, SelfOf(config), ShardOf(config)),
         postgres_(store.reactor(), ManagerConfigOf(config, ports)),
-        manager_(ManagerConfigOf(config, ports),
-                 {store.reactor(), store, postgres_.Seams(process_), postgres_.disk(), peers_, data_path_}, logger),
+        postmaster_(store.reactor(), config.data_dir),
+        manager_(
+            ManagerConfigOf(config, ports),
+            {store.reactor(), store, postgres_.Seams(process_), postgres_.disk(), peers_, data_path_, &postmaster_},
+            logger),
         pooler_service_({.id = SelfOf(config),
                          .health_staleness = config.health_stream_staleness_timeout == Duration::zero()
                                                  ? kDefaultStaleness
@@ -150,6 +158,7 @@ class PoolerServiceProcess final : public Service {
   manager::PgctldProcess process_;
   manager::TopologyPeers peers_;
   manager::LocalPostgres postgres_;
+  manager::PostmasterWatch postmaster_;
   manager::PoolerManager manager_;
   grpcpoolerservice::PoolerService pooler_service_;
   manager::ManagerService manager_service_;

@@ -23,6 +23,7 @@ namespace {
 
 constexpr Duration kLockWait = seconds(20);
 constexpr Duration kOperation = seconds(60);
+constexpr Duration kLook = seconds(2);
 
 }  // namespace
 
@@ -44,22 +45,30 @@ Awaitable<Result<Mutex::Guard>> Agent::Lock(std::string purpose, Deadline deadli
   co_return co_await action_lock_.Lock(clock(), deadline.Earlier(clock().After(kLockWait)), std::move(purpose));
 }
 
-Awaitable<Result<>> Agent::Observe(Deadline deadline) {
+Awaitable<Result<Agent::Observation>> Agent::Look(bool locked, Deadline deadline) {
   auto server = co_await server_.ReadState(deadline);
-  if (!server) {
-    state_.server.reset();
-    server_.Disconnect();
-    co_return std::unexpected(std::move(server.error()));
-  }
-  state_.server = *server;
-  auto rules = co_await schema_.ReadRule(server->in_recovery, deadline);
-  if (rules) {
-    *state_.position.mutable_position() = std::move(*rules);
-    state_.bootstrapped = true;
-  }
-  state_.position.set_lsn(server->lsn ? LsnText(*server->lsn) : "");
-  if (!rules) co_return std::unexpected(std::move(rules.error()));
-  co_return Result<>();
+  if (!server) co_return std::unexpected(std::move(server.error()));
+  const bool plain = server->in_recovery || !locked;
+  auto rules = co_await schema_.ReadRule(plain, deadline);
+  co_return Observation{.server = std::move(*server), .rules = std::move(rules)};
+}
+
+Result<> Agent::Take(Observation seen) {
+  state_.server = std::move(seen.server);
+  state_.position.set_lsn(state_.server->lsn ? LsnText(*state_.server->lsn) : "");
+  if (!seen.rules) return std::unexpected(std::move(seen.rules.error()));
+  *state_.position.mutable_position() = std::move(*seen.rules);
+  state_.bootstrapped = true;
+  return {};
+}
+
+Awaitable<Result<>> Agent::Observe(Deadline deadline) {
+  Result<Observation> seen = Fail(Code::kUnavailable, "PostgreSQL doesn't answer");
+  if (!state_.unresponsive) seen = co_await Look(true, deadline.Earlier(clock().After(kLook)));
+  if (seen) co_return Take(std::move(*seen));
+  state_.server.reset();
+  server_.Disconnect();
+  co_return std::unexpected(std::move(seen.error()));
 }
 
 pb::ConsensusStatus Agent::Status() const {
@@ -122,8 +131,14 @@ replication::PrimaryConninfo Agent::ConninfoTo(const pb::PoolerAddress& primary)
 
 // --- Recruit
 
+Result<> Agent::Acceptable(const pb::TermRevocation& revocation) const {
+  return multigres::consensus::ValidateRevocation(state_.position, promises_.revocation(), promises_.recruit_floor(),
+                                                  revocation);
+}
+
 Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocation, Deadline deadline) {
   deadline = deadline.Earlier(clock().After(kOperation));
+  if (write_in_progress_ && Acceptable(revocation)) write_in_progress_->over.Set();
   auto lock = co_await Lock("recruit", deadline);
   if (!lock) co_return std::unexpected(std::move(lock.error()));
   if (!state_.eligible) co_return Fail(Code::kFailedPrecondition, "this member is ineligible for the cohort");
@@ -133,16 +148,12 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocat
   const bool write_hangs =
       !observed && observed.error().code() == Code::kAborted && state_.server && !state_.server->in_recovery;
   if (!observed && !write_hangs) co_return Fail(std::move(observed), "own position");
-  const auto valid = [this, &revocation] {
-    return multigres::consensus::ValidateRevocation(state_.position, promises_.revocation(), promises_.recruit_floor(),
-                                                    revocation);
-  };
-  if (auto acceptable = valid(); !acceptable) co_return std::unexpected(std::move(acceptable.error()));
+  if (auto acceptable = Acceptable(revocation); !acceptable) co_return std::unexpected(std::move(acceptable.error()));
 
   const std::string conninfo_before = state_.server->in_recovery ? state_.server->primary_conninfo : std::string();
   auto stopped = co_await StopTakingPart(deadline);
   if (stopped) stopped = co_await Observe(deadline);
-  if (stopped) stopped = valid();
+  if (stopped) stopped = Acceptable(revocation);
   if (stopped) {
     stopped = promises_.StoreRevocation(multigres::consensus::MergePromise(promises_.revocation(), revocation));
   }
@@ -168,7 +179,6 @@ Awaitable<Result<>> Agent::StopTakingPart(Deadline deadline) {
 // A primary: no writer is left, everything it wrote is in its WAL, and it comes back in recovery.
 Awaitable<Result<>> Agent::Demote(Deadline deadline) {
   logger_.Info("primary.demotion", {{"outcome", "started"}});
-  state_.resigned_term = state_.position.position().decision().rule_number().coordinator_term();
   state_.writes_admitted = false;
   co_await host_.DrainForDemotion();
   // The start must not follow anybody by what is left of earlier times.
@@ -189,7 +199,13 @@ Awaitable<Result<>> Agent::Demote(Deadline deadline) {
 Awaitable<Result<>> Agent::RestartAsStandby(bool suspected_divergence) {
   server_.Disconnect();
   auto stopped = co_await process_.Stop(seconds(10));
-  if (stopped) stopped = co_await process_.StartAsStandby(suspected_divergence);
+  // Only now: an election that begins while this server still writes would cut its standbys off from the end of its
+  // WAL, and from the commits that wait for them.
+  state_.resigned_term = state_.position.position().decision().rule_number().coordinator_term();
+  if (stopped) {
+    co_await host_.OnConsensusChanged();
+    stopped = co_await process_.StartAsStandby(suspected_divergence);
+  }
   state_.server.reset();
   co_await host_.OnServerRestarted();
   co_return stopped;
@@ -292,7 +308,11 @@ Awaitable<Result<>> Agent::RepairConninfo(Deadline deadline) {
   // What is followed must never be forgotten: on disk first.
   auto stored = promises_.StoreFollowed(HighestRuleNumber(state_.recorded_primary->position()));
   if (!stored) co_return stored;
-  co_return co_await replication::Follow(server_, ConninfoTo(state_.recorded_primary->primary()), deadline);
+  const bool restores = state_.server && !state_.server->restore_command.empty();
+  auto followed = co_await replication::Follow(server_, ConninfoTo(state_.recorded_primary->primary()), deadline);
+  // One that is under way would still bring WAL of another history.
+  if (followed && restores) followed = co_await process_.StopRestoreCommand();
+  co_return followed;
 }
 
 }  // namespace multigres::pooler::consensus

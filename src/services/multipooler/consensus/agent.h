@@ -32,6 +32,8 @@ class AgentHost {
   virtual void CheckpointSoon() = 0;
   // Divergence is suspected: the monitor shall look soon.
   virtual void WakeMonitor() = 0;
+  // Runs `task` on, whatever becomes of its caller, until this pooler stops.
+  virtual void InBackground(std::string_view name, Awaitable<void> task) = 0;
 };
 
 struct AgentOptions {
@@ -54,7 +56,9 @@ class Agent {
   Agent(AgentOptions options, MemberState& state, Seams seams, Logger logger);
 
   using ConsensusStatus = ::clustermetadata::ConsensusStatus;
-  // FAILED_PRECONDITION with the reason; DEADLINE_EXCEEDED if replay stalls. Repeating an accepted one is safe.
+  // FAILED_PRECONDITION with the reason; DEADLINE_EXCEEDED if replay stalls; UNAVAILABLE at once if PostgreSQL is
+  // known not to answer, and within 2 s if it has just frozen. Repeating an accepted one is safe. A change of the rule
+  // that is in progress is given up for one that would be accepted: perhaps nobody is left to acknowledge it.
   Awaitable<Result<ConsensusStatus>> Recruit(::clustermetadata::TermRevocation revocation, Deadline deadline);
   // FAILED_PRECONDITION (`must Recruit before Promote: ...`). Repeated in the same term after PostgreSQL has left
   // recovery, it finishes the writes.
@@ -68,8 +72,19 @@ class Agent {
   // The leader steps down: demoted as by a Recruit, back to serving reads. Returns the flush LSN.
   Awaitable<Result<std::string>> ResignLeadership(Deadline deadline);
 
+  // --- what PostgreSQL says
+  struct Observation {
+    replication::ServerState server;
+    Result<::clustermetadata::RulePosition> rules;
+  };
+  // Changes nothing. `locked`, with the action lock held: also notices, on a primary, that a change of the rule still
+  // waits for its acknowledgement (`rules` is ABORTED then); else that one isn't seen.
+  Awaitable<Result<Observation>> Look(bool locked, Deadline deadline);
+  // Makes it the state.
+  Result<> Take(Observation seen);
+
   // --- for the monitor, with the action lock held
-  // Reads server and rules into the state. An error leaves `position` as it was and clears `server`.
+  // Look and Take, within 2 s. An error leaves `position` as it was and clears `server`.
   Awaitable<Result<>> Observe(Deadline deadline);
   // Brings a member whose WAL may have diverged back under its recorded leader: dry run, pg_rewind if needed, restart.
   Awaitable<Result<>> Rejoin(Deadline deadline);
@@ -84,8 +99,7 @@ class Agent {
   Awaitable<Result<>> Readmit(Deadline deadline);
   // Everything but that confirmation is there for it.
   bool CouldReadmit() const;
-  // After a promotion: CHECKPOINT (rewinds against us are sound then), settings of the standby that we were, UNLOGGED
-  // tables.
+  // After a promotion: settings of the standby that we were, UNLOGGED tables.
   Awaitable<void> FinishPromotion();
 
   // --- from memory
@@ -111,6 +125,8 @@ class Agent {
   Result<> CheckPromotable(const ::consensusdata::CoordinatorProposal& proposal) const;
   Awaitable<Result<>> LeaveRecovery(const ::consensusdata::CoordinatorProposal& proposal, Deadline deadline);
   Awaitable<Result<>> InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline);
+  Awaitable<Result<>> UnlessRecruited(Awaitable<Result<>> write);
+  Result<> Acceptable(const ::clustermetadata::TermRevocation& revocation) const;
   Result<RuleWrite> CohortChange(const ::multipoolermanagerdata::UpdateConsensusRuleRequest& request);
   Awaitable<Result<>> RewindAndRestart(Deadline deadline);
 
@@ -129,6 +145,12 @@ class Agent {
   AgentHost& host_;
   Logger logger_;
   RuleStore rules_;
+  struct WriteInProgress {
+    Event over;
+    std::optional<Result<>> result;
+  };
+  static Awaitable<void> KeepResult(Awaitable<Result<>> write, std::shared_ptr<WriteInProgress> progress);
+  std::shared_ptr<WriteInProgress> write_in_progress_;
 };
 
 }  // namespace multigres::pooler::consensus

@@ -89,9 +89,12 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   if (!promotable) co_return std::unexpected(std::move(promotable.error()));
 
   state_.promoting = true;
+  const TimePoint began = clock().Now();
+  TimePoint left_recovery = began;
   logger_.Info("primary.promotion", {{"outcome", "started"}, {"rule", RuleNumberText(rule.rule_number())}});
   auto done = co_await LeaveRecovery(proposal, deadline);
   if (done) {
+    left_recovery = clock().Now();
     pb::ReplicationPrimary self;
     *self.mutable_position() = Proposed(state_.position.position(), rule);
     *self.mutable_primary() = state_.address;
@@ -117,9 +120,15 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   state_.writes_admitted = true;
   state_.admitted_term = rule.rule_number().coordinator_term();
   *state_.recorded_primary->mutable_position() = state_.position.position();
-  (void)promises_.StoreFollowed(rule.rule_number());
-  logger_.Info("primary.promotion", {{"outcome", "success"}, {"rule", RuleNumberText(rule.rule_number())}});
+  const auto ms = [](Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  };
+  logger_.Info("primary.promotion", {{"outcome", "success"},
+                                     {"rule", RuleNumberText(rule.rule_number())},
+                                     {"recovery_left_ms", ms(left_recovery - began)},
+                                     {"rule_decided_ms", ms(clock().Now() - left_recovery)}});
   co_await host_.OnConsensusChanged();
+  (void)promises_.StoreFollowed(rule.rule_number());
   host_.WakeMonitor();
   co_return Status();
 }
@@ -148,6 +157,7 @@ Awaitable<Result<>> Agent::LeaveRecovery(const ::consensusdata::CoordinatorPropo
 Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline) {
   const pb::ShardRule outgoing = write.commit.expected.decision();
   const pb::ShardRule rule = write.commit.rule;
+  std::string in_force;  // the list of synchronous standbys, as far as it is known
   if (!IsDecided(write.commit.expected, rule)) {
     auto standbys = skip_outgoing ? multigres::consensus::IncomingSyncStandbys(rule)
                                   : multigres::consensus::BothSyncStandbys(outgoing, rule);
@@ -161,11 +171,12 @@ Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Dead
       auto applied = co_await replication::ApplySyncStandbys(server_, *standbys, deadline);
       if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
     }
-    auto proposed = co_await rules_.WriteProposal(write, deadline);
+    in_force = standbys->Text();
+    auto proposed = co_await UnlessRecruited(rules_.WriteProposal(write, deadline));
     if (!proposed) co_return proposed;
     *state_.position.mutable_position() = Proposed(write.commit.expected, rule);
     write.commit.expected = state_.position.position();
-    auto decided = co_await rules_.MarkDecision(std::move(write), deadline);
+    auto decided = co_await UnlessRecruited(rules_.MarkDecision(std::move(write), deadline));
     if (!decided) co_return decided;
     pb::RulePosition position;
     *position.mutable_decision() = rule;
@@ -173,9 +184,32 @@ Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Dead
   }
   auto incoming = multigres::consensus::IncomingSyncStandbys(rule);
   if (!incoming) co_return std::unexpected(std::move(incoming.error()));
+  // Mostly both rules together ask for what the incoming one asks for.
+  if (incoming->Text() == in_force) co_return co_await Observe(deadline);
   auto applied = co_await replication::ApplySyncStandbys(server_, *incoming, deadline);
   if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
   co_return co_await Observe(deadline);
+}
+
+// Sets `over` also when the task is cancelled.
+Awaitable<void> Agent::KeepResult(Awaitable<Result<>> write, std::shared_ptr<WriteInProgress> progress) {
+  struct AtTheEnd {
+    Event& over;
+    ~AtTheEnd() { over.Set(); }
+  } at_the_end{progress->over};
+  progress->result = co_await std::move(write);
+}
+
+// The write goes on by itself when it is given up, until its own deadline.
+Awaitable<Result<>> Agent::UnlessRecruited(Awaitable<Result<>> write) {
+  auto progress = std::make_shared<WriteInProgress>();
+  write_in_progress_ = progress;
+  host_.InBackground("rule write", KeepResult(std::move(write), progress));
+  co_await progress->over.Wait();
+  write_in_progress_.reset();
+  if (progress->result) co_return *progress->result;
+  co_return std::unexpected(Error(Code::kAborted, "the change of the rule was given up for a recruitment")
+                                .WithExecution(Execution::kMayHaveExecuted));
 }
 
 bool Agent::CouldReadmit() const {
@@ -199,7 +233,7 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
   if (!standbys) co_return std::unexpected(std::move(standbys.error()));
   write.standbys = *standbys;
   const pb::RuleNumber number = write.commit.rule.rule_number();
-  auto confirmed = co_await rules_.Confirm(std::move(write), deadline);
+  auto confirmed = co_await UnlessRecruited(rules_.Confirm(std::move(write), deadline));
   if (!confirmed) co_return confirmed;
   state_.writes_admitted = true;
   state_.admitted_term = number.coordinator_term();
@@ -213,8 +247,6 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
 
 Awaitable<void> Agent::FinishPromotion() {
   const Deadline deadline = clock().After(seconds(120));
-  auto checkpoint = co_await server_.Checkpoint(deadline);
-  if (!checkpoint) logger_.Warn("no checkpoint after promotion", {{"error", checkpoint.error()}});
   std::vector<replication::SettingChange> changes;
   changes.push_back({"primary_conninfo", ""});
   changes.push_back({"restore_command", ""});

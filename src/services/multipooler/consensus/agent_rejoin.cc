@@ -13,7 +13,13 @@ using std::chrono::seconds;
 
 namespace {
 
+// What pg_rewind prints: the first whenever the timelines differ, the second if nothing of the target's lies beyond.
 constexpr std::string_view kDiverged = "servers diverged at";
+constexpr std::string_view kNothingBeyond = "no rewind required";
+
+bool MustRewind(const std::string& dry_run) {
+  return dry_run.find(kDiverged) != std::string::npos && dry_run.find(kNothingBeyond) == std::string::npos;
+}
 
 }  // namespace
 
@@ -57,7 +63,7 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   source.application_name = MemberText(state_.self);
   auto dry_run = co_await process_.Rewind(source, true);
   if (!dry_run) co_return Fail(std::move(dry_run), "rewind, dry run");
-  if (RewindWasInterrupted() || dry_run->find(kDiverged) != std::string::npos) {
+  if (RewindWasInterrupted() || MustRewind(*dry_run)) {
     // From here to the end of pg_rewind the data directory is neither the old nor the new one.
     auto marked = disk_.Write(RewindSentinel(), "", 0600);
     if (!marked) co_return Fail(std::move(marked), "rewind");

@@ -14,10 +14,14 @@ struct MemberState {
   ::clustermetadata::ID self;
   ::clustermetadata::PoolerAddress address;  // of this member's PostgreSQL
 
-  // The last that PostgreSQL said. `server` is empty while it doesn't answer.
+  // The last that PostgreSQL said. `server` is empty if that is nothing to go by: it is down, or hasn't answered for
+  // long.
   std::optional<replication::ServerState> server;
   ::clustermetadata::PoolerPosition position;  // rules and LSN; kept over an outage
   bool bootstrapped = false;                   // the rule table has been seen
+  // A probe has been waiting for longer than --postgres-unready-timeout: operations refuse at once instead of waiting
+  // as well.
+  bool unresponsive = false;
 
   // What SetPrimary said (or, on the leader, this member itself).
   std::optional<::clustermetadata::ReplicationPrimary> recorded_primary;

@@ -45,14 +45,25 @@ Result<std::unique_ptr<PromiseStore>> PromiseStore::Open(fs::Disk& disk, const s
   return store;
 }
 
+Result<std::unique_ptr<PromiseStore>> PromiseStore::OpenAfresh(fs::Disk& disk, const std::string& pooler_dir,
+                                                               const pb::LsnPosition& floor) {
+  std::unique_ptr<PromiseStore> store(new PromiseStore(disk, pooler_dir + "/consensus_promises.json"));
+  auto stored = store->StoreRecruitFloor(floor);
+  if (!stored) return std::unexpected(std::move(stored.error()));
+  return store;
+}
+
 Result<> PromiseStore::Load(bool has_data) {
   auto text = disk_.Read(path_);
   if (!text && text.error().code() == Code::kNotFound) {
     if (!has_data) return {};
-    return Fail(Code::kFailedPrecondition,
-                fmt::format("{} is missing beside an initialised data directory: what this member promised is unknown, "
-                            "so it must not take part. Give it a fresh identity and an empty data directory",
-                            path_));
+    return Fail(
+        Code::kFailedPrecondition,
+        fmt::format(
+            "{} is missing beside an initialised data directory: what this member promised is unknown, "
+            "so it must not take part. Start it with an empty data directory, or under a --service-id that was never "
+            "used and with --fresh-identity",
+            path_));
   }
   if (!text) return Fail(std::move(text), "promise file");
   const auto json = nlohmann::json::parse(*text, nullptr, false);

@@ -17,6 +17,9 @@ class PromiseStore {
   // A missing file is no promise if PGDATA is absent too. FAILED_PRECONDITION if it is missing beside an initialised
   // PGDATA (`has_data`), DATA_LOSS if it can't be parsed: refuse to start then.
   static Result<std::unique_ptr<PromiseStore>> Open(fs::Disk& disk, const std::string& pooler_dir, bool has_data);
+  // For a member under an identity that has never promised anything, whatever is there: nothing but the floor.
+  static Result<std::unique_ptr<PromiseStore>> OpenAfresh(fs::Disk& disk, const std::string& pooler_dir,
+                                                          const ::clustermetadata::LsnPosition& floor);
 
   // Null = none.
   const ::clustermetadata::TermRevocation* revocation() const;

@@ -42,9 +42,10 @@ class ShardSchema {
   // UNLOGGED tables are lost when a standby becomes primary: makes the pooler's own anew.
   virtual Awaitable<Result<>> RecreateUnlogged(Deadline deadline) = 0;
 
-  // On a primary with the row locked, so that a write that still waits for its acknowledgement isn't mistaken for a
-  // rule (ABORTED then); plain on a standby. At most 2 s. NOT_FOUND if the shard was never bootstrapped.
-  virtual Awaitable<Result<::clustermetadata::RulePosition>> ReadRule(bool in_recovery, Deadline deadline) = 0;
+  // Unless `plain`, on a primary, with the row locked for a moment, so that a write that still waits for its
+  // acknowledgement is noticed (ABORTED); a plain read doesn't see it, and a standby knows no other. At most 2 s.
+  // NOT_FOUND if the shard was never bootstrapped.
+  virtual Awaitable<Result<::clustermetadata::RulePosition>> ReadRule(bool plain, Deadline deadline) = 0;
   // Commits, waits as the server's list of synchronous standbys says, and returns the WAL position up to which
   // everything of the commit lies. ABORTED `rule conflict: current rule version changed since last read`; UNKNOWN if
   // the wait was cancelled, which PostgreSQL calls a success.

@@ -34,14 +34,14 @@ Awaitable<Result<>> SqlShardSchema::RecreateUnlogged(Deadline deadline) {
   co_return Result<>();
 }
 
-Awaitable<Result<pb::RulePosition>> SqlShardSchema::ReadRule(bool in_recovery, Deadline deadline) {
+Awaitable<Result<pb::RulePosition>> SqlShardSchema::ReadRule(bool plain, Deadline deadline) {
   deadline = deadline.Earlier(sessions_.clock().After(kReadTimeout));
   auto session = co_await sessions_.Take(deadline);
   if (!session) co_return std::unexpected(std::move(session.error()));
   pgclient::Bounds bounds;
   bounds.deadline = deadline;
   Result<pgclient::QueryResult> rows = Fail(Code::kInternal, "not read");
-  if (in_recovery) {
+  if (plain) {
     rows = co_await pgclient::QuerySimple(**session, ReadRuleQuery(), bounds);
   } else {
     auto begun = co_await pgclient::QuerySimple(**session, "BEGIN", bounds);
@@ -91,7 +91,9 @@ Awaitable<Result<replication::Lsn>> SqlShardSchema::CommitRule(RuleCommit commit
     co_return std::unexpected(Error(Code::kUnknown, "rule written, but not known to be held by others: " + *warning)
                                   .WithExecution(Execution::kMayHaveExecuted));
   }
-  auto lsn = co_await pgclient::QuerySimple(connection, "SELECT pg_current_wal_insert_lsn()", bounds);
+  // What the session shows of the setting must be the server's again.
+  auto lsn = co_await pgclient::QuerySimple(connection, "RESET synchronous_commit; SELECT pg_current_wal_insert_lsn()",
+                                            bounds);
   if (!lsn) co_return std::unexpected(std::move(lsn.error()));
   connection.set_handlers({});
   sessions_.Return(std::move(*session));

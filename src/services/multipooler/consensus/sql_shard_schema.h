@@ -13,7 +13,7 @@ class SqlShardSchema final : public ShardSchema {
   Awaitable<Result<>> Create(::clustermetadata::DurabilityPolicy policy, std::string bootstrapper,
                              Deadline deadline) override;
   Awaitable<Result<>> RecreateUnlogged(Deadline deadline) override;
-  Awaitable<Result<::clustermetadata::RulePosition>> ReadRule(bool in_recovery, Deadline deadline) override;
+  Awaitable<Result<::clustermetadata::RulePosition>> ReadRule(bool plain, Deadline deadline) override;
   Awaitable<Result<replication::Lsn>> CommitRule(RuleCommit commit, Deadline deadline) override;
   Awaitable<Result<>> WriteHeartbeat(std::string leader, std::int64_t ts_ns, Deadline deadline) override;
   Awaitable<Result<std::optional<std::int64_t>>> ReadHeartbeat(Deadline deadline) override;

@@ -1,5 +1,5 @@
-// The leader's sign of life inside the data: one row, rewritten every second, which standbys replay. It tells how far a
-// standby lags, and whether a leader whose pooler is silent still writes.
+// The leader's sign of life inside the data: one row, rewritten all the time, which standbys replay. It tells how far a
+// standby lags, whether a leader whose pooler is silent still writes, and whether one whose pooler is heard still can.
 #pragma once
 
 #include <string>

@@ -4,6 +4,8 @@
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
 #include "common/consensus/wall_time.h"
+#include "common/topoclient/components.h"
+#include "services/multipooler/manager/recruit_floor.h"
 #include "services/multipooler/replication/standby_control.h"
 
 namespace multigres::pooler::manager {
@@ -19,10 +21,8 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Duration kFirstRejoinBackoff = seconds(5);
+
 constexpr Duration kDemotionDrain = seconds(5);
-constexpr Duration kFreshTimeout = seconds(5);
-constexpr Duration kFreshLockWait = seconds(1);
-constexpr Duration kHeartbeatTimeout = seconds(5);
 
 // .pgpass (manual, "The Password File"): ':' and '\' are escaped.
 std::string Escaped(std::string_view text) {
@@ -46,8 +46,13 @@ PoolerManager::PoolerManager(ManagerConfig config, Seams seams, Logger logger)
       disk_(seams.disk),
       peers_(seams.peers),
       logger_(std::move(logger)),
+      drain_grace_(seams.data_path.drain_grace()),
       serving_(seams.reactor, seams.data_path),
       heartbeat_(seams.postgres.schema, seams.reactor.clock()),
+      failures_(config_.quarantine),
+      postmaster_(seams.postmaster),
+      answered_at_(seams.reactor.clock().Now()),
+      probe_patience_(seconds(2)),
       rejoin_backoff_(kFirstRejoinBackoff),
       tasks_(seams.reactor.executor()) {
   state_.self = config_.id;
@@ -73,13 +78,40 @@ Result<> PoolerManager::WritePassfile() const {
   return disk_.Write(config_.pooler_dir + "/pgpass", line, 0600);
 }
 
+Awaitable<Result<>> PoolerManager::OpenPromises() {
+  auto promises = consensus::PromiseStore::Open(disk_, config_.pooler_dir, postgres_.data.Exists());
+  if (!promises && config_.fresh_identity) {
+    logger_.Warn("promises lost", {{"error", promises.error()}});
+    auto fresh = co_await CheckIdentityIsFresh();
+    if (!fresh) co_return fresh;
+    // What the data holds may have been acknowledged under the old identity: no vote before it has caught up.
+    promises = consensus::PromiseStore::OpenAfresh(disk_, config_.pooler_dir, UnknownFloor());
+  }
+  if (!promises) co_return std::unexpected(std::move(promises.error()));
+  promises_ = std::move(*promises);
+  co_return Result<>();
+}
+
+// A cohort may count on what a member of this name has promised.
+Awaitable<Result<>> PoolerManager::CheckIdentityIsFresh() {
+  topo::CallContext context;
+  context.deadline = clock().After(seconds(15));
+  auto record = co_await topo::GetComponent<pb::MultiPooler>(store_, context, config_.id);
+  if (record) {
+    co_return Fail(Code::kFailedPrecondition,
+                   fmt::format("--fresh-identity: {} is registered, so its promises count. Choose another --service-id",
+                               MemberText(config_.id)));
+  }
+  if (!topo::Is(record.error(), topo::ErrorKind::kNoNode)) co_return Fail(std::move(record), "--fresh-identity");
+  co_return Result<>();
+}
+
 Awaitable<Result<>> PoolerManager::Start() {
   auto member = multigres::consensus::CheckedMemberText(config_.id);
   if (!member) co_return std::unexpected(std::move(member.error()));
   if (auto made = disk_.MakeDirectories(config_.pooler_dir, 0700); !made) co_return made;
-  auto promises = consensus::PromiseStore::Open(disk_, config_.pooler_dir, postgres_.data.Exists());
-  if (!promises) co_return std::unexpected(std::move(promises.error()));
-  promises_ = std::move(*promises);
+  auto promises = co_await OpenPromises();
+  if (!promises) co_return promises;
   if (auto written = WritePassfile(); !written) co_return written;
   consensus::AgentOptions options{
       .pooler_dir = config_.pooler_dir, .user = config_.admin.user, .passfile = config_.pooler_dir + "/pgpass"};
@@ -91,7 +123,9 @@ Awaitable<Result<>> PoolerManager::Start() {
   co_await PublishState();
   co_await publisher_->Start();
   logger_.Info("node.join", {{"outcome", "started"}, {"member", *member}});
-  tasks_.Spawn("refresh", RefreshLoop());
+  tasks_.Spawn("probe", ProbeLoop());
+  tasks_.Spawn("report", ReportLoop());
+  if (postmaster_ != nullptr) tasks_.Spawn("postmaster", PostmasterLoop());
   tasks_.Spawn("monitor", MonitorLoop());
   tasks_.Spawn("heartbeat", HeartbeatLoop());
   co_return Result<>();
@@ -107,14 +141,17 @@ Awaitable<void> PoolerManager::Stop() {
   PublishTopology();
   ServingState state = serving_.state();
   state.status = ServingStatus::kDisabled;
-  auto drained = co_await serving_.Drain(state, clock().After(seconds(3)));
-  state_.eligible = false;
+  auto drained = co_await serving_.Drain(state, clock().After(drain_grace_));
+  // A leader says that it leaves once its server is down: an election would cut its standbys off from the end of its
+  // WAL, and it would have to be rewound.
+  state_.eligible = state_.eligible && state_.server && !state_.server->in_recovery;
   state_.writes_admitted = false;
   co_await PublishState();
   auto lock = co_await action_lock_.Lock(clock(), clock().After(seconds(5)), "stop");
   server_.Disconnect();
   auto stopped = co_await process_.Stop(seconds(10));
   if (!stopped) logger_.Warn("postgres not stopped", {{"error", stopped.error()}});
+  state_.eligible = false;
   state_.server.reset();
   process_alive_ = false;
   co_await PublishState();
@@ -143,6 +180,10 @@ Awaitable<void> PoolerManager::OnConsensusChanged() {
 Awaitable<void> PoolerManager::OnServerRestarted() {
   heartbeat_.Forget();
   not_streaming_since_.reset();
+  cut_off_ = false;
+  state_.unresponsive = false;
+  answered_at_ = clock().Now();
+  wake_probe_.Set();
   co_await serving_.Reopen();
   co_await PublishState();
 }
@@ -175,10 +216,16 @@ Awaitable<void> PoolerManager::PublishState() {
   was_writable_ = writable;
   if (!stopping_) co_await serving_.Set(WantedServing());
   PublishTopology();
+  PublishStatus();
+}
+
+void PoolerManager::PublishStatus() {
   auto status = BuildStatus();
   // Readings that change by themselves don't make a broadcast.
   data::StatusResponse comparable = *status;
   comparable.mutable_status()->clear_wal_position();
+  comparable.mutable_status()->clear_last_answer_time();
+  comparable.mutable_status()->clear_last_heartbeat_write_time();
   comparable.mutable_status()->clear_postgres_action_duration();
   comparable.mutable_status()->mutable_primary_status()->clear_lsn();
   auto& replication = *comparable.mutable_status()->mutable_replication_status();
@@ -196,6 +243,7 @@ Awaitable<void> PoolerManager::PublishState() {
   comparable_status_ = std::move(text);
   published_health_.snapshot = std::move(status);
   health_.Publish(published_health_);
+  published_at_ = clock().Now();
 }
 
 void PoolerManager::PublishTopology() {
@@ -210,70 +258,17 @@ void PoolerManager::PublishTopology() {
     *record.mutable_routing_state()->mutable_rule() = state_.position.position().decision().rule_number();
   }
   const auto lifecycle = stopping_       ? pb::LIFECYCLE_STOPPING
+                         : quarantined_  ? pb::LIFECYCLE_QUARANTINED
                          : state_.server ? pb::LIFECYCLE_ACTIVE
                                          : pb::LIFECYCLE_STARTING;
   if (record.lifecycle_status().status() != lifecycle) {
     record.mutable_lifecycle_status()->set_status(lifecycle);
+    record.mutable_lifecycle_status()->set_reason(
+        quarantined_ ? fmt::format("PostgreSQL can't be brought up ({} attempts)", failures_.attempts()) : "");
     record.mutable_lifecycle_status()->mutable_updated()->set_seconds(
         std::chrono::duration_cast<seconds>(clock().WallNow().time_since_epoch()).count());
   }
   publisher_->Publish(record);
-}
-
-Awaitable<void> PoolerManager::Refresh() {
-  const TimePoint started = clock().Now();
-  auto observed = co_await agent_->Observe(clock().After(kFreshTimeout));
-  if (state_.server) {
-    initialized_ = process_alive_ = true;
-  } else {
-    auto process = co_await process_.Status(clock().After(seconds(2)));
-    if (process) {
-      initialized_ = process->initialized;
-      process_alive_ = process->process_alive;
-    }
-  }
-  if (state_.server && state_.server->receive_lsn != last_receive_lsn_) {
-    last_receive_lsn_ = state_.server->receive_lsn;
-    receive_lsn_advanced_at_ = clock().WallNow();
-  }
-  if (state_.server && state_.server->in_recovery && state_.bootstrapped) {
-    (void)co_await heartbeat_.Read(clock().After(seconds(2)));
-  } else {
-    heartbeat_.Forget();
-  }
-  serving_.board().SetReplicationLag(heartbeat_.lag_ns());
-  last_refresh_ = started;
-  co_await PublishState();
-}
-
-Awaitable<PoolerManager::Snapshot> PoolerManager::FreshStatus() {
-  const TimePoint asked = clock().Now();
-  if (ready_ && !stopping_) {
-    auto lock = co_await action_lock_.Lock(clock(), clock().After(kFreshLockWait), "refresh");
-    // Whoever waited while another looked has the answer already.
-    if (lock && ready_ && !stopping_ && last_refresh_ < asked) co_await Refresh();
-  }
-  co_return published_health_.snapshot ? published_health_.snapshot : Snapshot(BuildStatus());
-}
-
-Awaitable<void> PoolerManager::RefreshLoop() {
-  while (true) {
-    // An operation in progress publishes by itself.
-    if (!action_lock_.IsLocked()) {
-      auto lock = co_await action_lock_.Lock(clock(), clock().After(kFreshLockWait), "refresh");
-      if (lock) co_await Refresh();
-    }
-    co_await SleepFor(clock(), config_.refresh_interval);
-  }
-}
-
-Awaitable<void> PoolerManager::HeartbeatLoop() {
-  while (true) {
-    co_await SleepFor(clock(), config_.heartbeat_interval);
-    if (!agent_->IsWritableLeader()) continue;
-    auto beat = co_await heartbeat_.Beat(MemberText(config_.id), clock().After(kHeartbeatTimeout));
-    if (!beat) logger_.Warn("heartbeat not written", {{"error", beat.error()}});
-  }
 }
 
 // --- RPCs
@@ -290,13 +285,13 @@ Awaitable<Result<>> PoolerManager::StartReplication(Deadline deadline) {
   deadline = deadline.Earlier(clock().After(seconds(30)));
   auto lock = co_await action_lock_.Lock(clock(), deadline, "start replication");
   if (!lock) co_return std::unexpected(std::move(lock.error()));
-  auto server = co_await server_.ReadState(deadline);
+  auto server = co_await server_.ReadStateSoon(deadline);
   if (!server) co_return std::unexpected(std::move(server.error()));
   if (!server->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
   auto resumed = co_await replication::ResumeReplay(server_, deadline);
   if (!resumed) co_return resumed;
   state_.replication_stopped = false;
-  state_.eligible = true;
+  state_.eligible = !quarantined_;
   if (ShouldFollow() && !state_.suspected_divergence) {
     auto followed = co_await agent_->RepairConninfo(deadline);
     if (!followed) co_return followed;
@@ -310,7 +305,7 @@ Awaitable<Result<data::StandbyReplicationStatus>> PoolerManager::StopReplication
   deadline = deadline.Earlier(clock().After(seconds(30)));
   auto lock = co_await action_lock_.Lock(clock(), deadline, "stop replication");
   if (!lock) co_return std::unexpected(std::move(lock.error()));
-  auto server = co_await server_.ReadState(deadline);
+  auto server = co_await server_.ReadStateSoon(deadline);
   if (!server) co_return std::unexpected(std::move(server.error()));
   if (!server->in_recovery) co_return Fail(Code::kFailedPrecondition, "PostgreSQL is not a standby");
   Result<> done;
@@ -323,7 +318,8 @@ Awaitable<Result<data::StandbyReplicationStatus>> PoolerManager::StopReplication
   if (done && mode != data::REPLICATION_PAUSE_MODE_RECEIVER_ONLY) {
     done = co_await replication::PauseReplay(server_, wait, deadline);
   }
-  co_await Refresh();
+  co_await Observe();
+  co_await PublishState();
   if (!done) co_return std::unexpected(std::move(done.error()));
   co_return published_health_.snapshot->status().replication_status();
 }

@@ -13,6 +13,7 @@
 #include "services/multipooler/manager/heartbeat.h"
 #include "services/multipooler/manager/monitor_decision.h"
 #include "services/multipooler/manager/peers.h"
+#include "services/multipooler/manager/postmaster_watch.h"
 #include "services/multipooler/manager/published.h"
 #include "services/multipooler/manager/serving_control.h"
 #include "tools/async/mutex.h"
@@ -31,6 +32,7 @@ class PoolerManager final : private consensus::AgentHost {
     fs::Disk& disk;
     Peers& peers;
     DataPath& data_path;
+    PostmasterWatch* postmaster = nullptr;  // null: the server's process can't be seen from here
   };
   PoolerManager(ManagerConfig config, Seams seams, Logger logger);
   ~PoolerManager() override;
@@ -59,8 +61,7 @@ class PoolerManager final : private consensus::AgentHost {
     bool ended = false;         // this process is leaving
   };
   Published<HealthState>& health() { return health_; }
-  // Looks at PostgreSQL now (at most 5 s; an operation in progress isn't waited for longer than 1 s) and returns what
-  // it then knows.
+  // Asks PostgreSQL now, and returns what is known once it has answered, at the latest after 1 s.
   Awaitable<Snapshot> FreshStatus();
 
   // --- the RPCs that are the manager's own
@@ -79,30 +80,55 @@ class PoolerManager final : private consensus::AgentHost {
   Awaitable<void> OnServerRestarted() override;
   void CheckpointSoon() override;
   void WakeMonitor() override { wake_monitor_.Set(); }
+  void InBackground(std::string_view name, Awaitable<void> task) override { tasks_.Spawn(name, std::move(task)); }
 
-  Awaitable<void> RefreshLoop();
-  Awaitable<void> MonitorLoop();
+  // manager_probe.cc: never with the action lock, so that nothing waits for a server that doesn't answer.
+  Awaitable<void> ProbeLoop();
+  Awaitable<void> Probe();
+  Awaitable<Result<consensus::Agent::Observation>> Ask();
+  Awaitable<void> ReadHeartbeat();
+  void NoteAnswer();
+  Awaitable<void> NoteFailure();
+  Awaitable<void> FindProcess();
+  Awaitable<void> ReportLoop();
+  Awaitable<void> PostmasterLoop();
+  Awaitable<void> OnPostmasterEnded();
   Awaitable<void> HeartbeatLoop();
-  Awaitable<void> FinishPromotion();
+  Duration Silence() const;
+  // It has answered within the unready timeout, and its process is there.
+  bool Answering() const;
+
+  // manager_monitor.cc
+  Awaitable<void> MonitorLoop();
+  // What others are asked, and may be slow to answer: without the action lock.
+  Awaitable<void> AskOthers();
+  Awaitable<void> LearnWhetherCutOff();
+  Awaitable<void> SettleFloor();
+  Awaitable<void> LearnRewindReadiness();
+  Awaitable<void> Checkpoint();
   // With the action lock held.
-  Awaitable<void> Refresh();
+  Awaitable<void> Observe();
   Awaitable<void> MonitorTick();
   Awaitable<MonitorView> Look();
-  Awaitable<bool> IsCutOff();
+  Awaitable<bool> LookAtProcess();
+  void WaitForOthers(Duration retry);
+  void Count(MonitorAction action, bool done);
   Awaitable<Result<>> Act(MonitorAction action);
   Awaitable<Result<>> StartServer();
   Awaitable<Result<>> BootstrapStep();
-  Awaitable<void> SettleFloor();
-  Awaitable<void> Checkpoint();
-  Awaitable<void> LearnRewindReadiness();
   bool ShouldFollow() const;
   bool Streaming() const;
 
   ServingState WantedServing() const;
+  // Serving state, topology and status.
   Awaitable<void> PublishState();
+  // The status alone: it may change while an operation is in progress, the rest is that operation's.
+  void PublishStatus();
   void PublishTopology();
   std::shared_ptr<::multipoolermanagerdata::StatusResponse> BuildStatus() const;
   Result<> WritePassfile() const;
+  Awaitable<Result<>> OpenPromises();
+  Awaitable<Result<>> CheckIdentityIsFresh();
   Clock& clock() { return reactor_.clock(); }
 
   const ManagerConfig config_;
@@ -115,6 +141,7 @@ class PoolerManager final : private consensus::AgentHost {
   Peers& peers_;
   Logger logger_;
 
+  const Duration drain_grace_;
   ServingControl serving_;
   Published<HealthState> health_;
   HealthState published_health_;
@@ -130,20 +157,35 @@ class PoolerManager final : private consensus::AgentHost {
   bool ready_ = false;
   bool stopping_ = false;
   bool restarts_enabled_ = true;
+  FailureStreak failures_;
+  bool quarantined_ = false;  // until another process takes this one's place
   bool initialized_ = false;  // as pgctld said last
   bool process_alive_ = false;
   ::multipoolermanagerdata::PostgresAction postgres_action_ = {};
   TimePoint postgres_action_since_;
   bool promotion_unfinished_ = false;
   bool was_writable_ = false;
-  TimePoint last_refresh_;  // when the last complete look began
+  PostmasterWatch* postmaster_;
+  TimePoint answered_at_;  // a probe; or the start, or the end of an outage that was known
+  std::optional<WallTime> last_answer_;
+  std::optional<WallTime> last_heartbeat_write_;
+  Duration probe_patience_;
+  bool probing_ = false;
+  TimePoint probe_began_;
+  TimePoint last_probe_;  // when the last probe that has ended began
+  TimePoint published_at_;
+  TimePoint next_process_question_;
+  Event wake_probe_;
+  Event probe_ended_;
   std::optional<TimePoint> not_streaming_since_;
+  bool cut_off_ = false;
   std::optional<replication::Lsn> last_receive_lsn_;
   std::optional<WallTime> receive_lsn_advanced_at_;
   TimePoint next_rejoin_;
   Duration rejoin_backoff_;
   std::string last_waiting_;
   bool waiting_ = false;
+  Duration pause_{};
   Event wake_monitor_;
   TaskGroup tasks_;
 };

@@ -14,6 +14,7 @@ namespace pb = ::clustermetadata;
 namespace data = ::multipoolermanagerdata;
 using multigres::consensus::MemberText;
 using multigres::consensus::SameMember;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -24,6 +25,10 @@ constexpr Duration kRejoinTimeout = minutes(30);
 constexpr Duration kMostRejoinBackoff = minutes(5);
 constexpr Duration kCutOffAfter = seconds(10);
 constexpr Duration kBusyRetry = seconds(1);
+constexpr Duration kRewindRetry = milliseconds(200);
+constexpr Duration kPeerTimeout = seconds(3);
+constexpr Duration kProcessTimeout = seconds(3);
+constexpr Duration kCheckpointTimeout = minutes(10);
 
 }  // namespace
 
@@ -31,6 +36,8 @@ Awaitable<void> PoolerManager::MonitorLoop() {
   while (true) {
     wake_monitor_.Reset();
     waiting_ = false;
+    pause_ = config_.monitor_interval;
+    co_await AskOthers();
     {
       auto lock = co_await action_lock_.Lock(clock(), clock().After(config_.monitor_interval), "monitor");
       if (lock) co_await MonitorTick();
@@ -40,10 +47,20 @@ Awaitable<void> PoolerManager::MonitorLoop() {
       co_await agent_->FinishPromotion();
       continue;
     }
-    // What waits for others is looked at more often than what is well.
-    const Duration pause = waiting_ ? std::min(kBusyRetry, config_.monitor_interval) : config_.monitor_interval;
-    (void)co_await wake_monitor_.WaitUntil(clock(), clock().After(pause));
+    (void)co_await wake_monitor_.WaitUntil(clock(), clock().After(pause_));
   }
+}
+
+// What waits for others is looked at more often than what is well.
+void PoolerManager::WaitForOthers(Duration retry) {
+  waiting_ = true;
+  pause_ = std::min(pause_, retry);
+}
+
+Awaitable<void> PoolerManager::AskOthers() {
+  co_await LearnRewindReadiness();
+  co_await LearnWhetherCutOff();
+  co_await SettleFloor();
 }
 
 void PoolerManager::CheckpointSoon() {
@@ -51,12 +68,16 @@ void PoolerManager::CheckpointSoon() {
 }
 
 Awaitable<void> PoolerManager::Checkpoint() {
-  auto done = co_await server_.Checkpoint(clock().After(minutes(10)));
-  if (!done) {
+  const auto leads = [this] {
+    return state_.recorded_primary && SameMember(state_.recorded_primary->primary().id(), config_.id);
+  };
+  while (leads()) {
+    auto done = co_await server_.Checkpoint(clock().After(kCheckpointTimeout));
+    if (done) break;
     logger_.Warn("no checkpoint after promotion", {{"error", done.error()}});
-    co_return;
+    co_await SleepFor(clock(), kBusyRetry);
   }
-  if (!state_.recorded_primary || !SameMember(state_.recorded_primary->primary().id(), config_.id)) co_return;
+  if (!leads()) co_return;
   state_.recorded_primary->set_rewind_ready(true);
   co_await PublishState();
 }
@@ -64,9 +85,9 @@ Awaitable<void> PoolerManager::Checkpoint() {
 // A member that waits to be rewound asks its leader itself: the leader's rule may wait for this member.
 Awaitable<void> PoolerManager::LearnRewindReadiness() {
   if (!state_.suspected_divergence || !ShouldFollow() || state_.recorded_primary->rewind_ready()) co_return;
-  waiting_ = true;
+  WaitForOthers(kRewindRetry);
   const pb::ID leader_id = state_.recorded_primary->primary().id();
-  auto leader = co_await peers_.StatusOf(leader_id, clock().After(seconds(3)));
+  auto leader = co_await peers_.StatusOf(leader_id, clock().After(kPeerTimeout));
   if (!leader || !ShouldFollow() || !SameMember(state_.recorded_primary->primary().id(), leader_id)) co_return;
   const pb::ReplicationPrimary& claim = leader->consensus_status().replication_primary();
   const bool leads = SameMember(claim.primary().id(), leader_id) &&
@@ -75,22 +96,44 @@ Awaitable<void> PoolerManager::LearnRewindReadiness() {
 }
 
 Awaitable<void> PoolerManager::MonitorTick() {
-  co_await Refresh();
-  co_await LearnRewindReadiness();
+  co_await Observe();
   const MonitorView view = co_await Look();
+  if (view.answering && !view.rewind_interrupted) failures_.Reset();
+  if (quarantined_) co_return;
   const MonitorAction action = DecideMonitorAction(view);
-  if (action == MonitorAction::kNone) {
-    co_await SettleFloor();
-    co_return;
-  }
+  if (action == MonitorAction::kNone) co_return co_await PublishState();
   if (action != MonitorAction::kBootstrap) logger_.Info("monitor acts", {{"action", ActionName(action)}});
   auto done = co_await Act(action);
   if (!done) {
     logger_.Warn("monitor action failed", {{"action", ActionName(action)}, {"error", done.error()}});
   }
+  Count(action, done.has_value());
   // An action that succeeded may have uncovered the next.
   if (done && !waiting_) wake_monitor_.Set();
-  co_await Refresh();
+  co_await Observe();
+  co_await PublishState();
+}
+
+Awaitable<void> PoolerManager::Observe() {
+  if (state_.unresponsive) co_return;
+  auto seen = co_await agent_->Look(true, clock().After(config_.unready_timeout));
+  if (seen) {
+    (void)agent_->Take(std::move(*seen));
+  } else if (seen.error().code() != Code::kDeadlineExceeded) {
+    state_.server.reset();
+    server_.Disconnect();
+  }
+}
+
+void PoolerManager::Count(MonitorAction action, bool done) {
+  const bool brings_up = action == MonitorAction::kStartAsStandby || action == MonitorAction::kRejoin ||
+                         action == MonitorAction::kBootstrap;
+  if (done || !brings_up) return;
+  failures_.Failed(clock().Now());
+  if (!failures_.IsUnrecoverable(clock().Now())) return;
+  quarantined_ = true;
+  state_.eligible = false;
+  logger_.Error("node.quarantine", {{"attempts", failures_.attempts()}, {"action", ActionName(action)}});
 }
 
 bool PoolerManager::ShouldFollow() const {
@@ -107,15 +150,11 @@ bool PoolerManager::Streaming() const {
 Awaitable<MonitorView> PoolerManager::Look() {
   MonitorView view;
   view.restarts_enabled = restarts_enabled_;
-  auto process = co_await process_.Status(clock().After(seconds(3)));
-  view.conclusive = process.has_value();
-  if (!process) {
-    logger_.Warn("pgctld doesn't answer", {{"error", process.error()}});
-    co_return view;
-  }
-  initialized_ = view.initialized = process->initialized;
-  process_alive_ = view.process_alive = process->process_alive;
-  view.answering = state_.server.has_value() && process->process_alive;
+  view.conclusive = co_await LookAtProcess();
+  if (!view.conclusive) co_return view;
+  view.initialized = initialized_;
+  view.process_alive = process_alive_;
+  view.answering = state_.server.has_value() && process_alive_ && !state_.unresponsive;
   view.bootstrap_interrupted = bootstrap_->WasInterrupted();
   view.rewind_interrupted = agent_->RewindWasInterrupted();
   view.suspected_divergence = state_.suspected_divergence;
@@ -144,21 +183,40 @@ Awaitable<MonitorView> PoolerManager::Look() {
     view.checkpointed_as_primary = server.checkpoint_timeline == server.timeline;
     view.rewind_ready = state_.recorded_primary && state_.recorded_primary->rewind_ready();
   }
-  view.cut_off = co_await IsCutOff();
+  view.cut_off = cut_off_ && !Streaming();
   co_return view;
 }
 
-// Streaming should work and doesn't, and it isn't because the leader is gone.
-Awaitable<bool> PoolerManager::IsCutOff() {
-  if (!state_.server->in_recovery || !ShouldFollow() || Streaming()) {
-    not_streaming_since_.reset();
+// A postmaster that is seen needs no question. False: it isn't known whether there is one.
+Awaitable<bool> PoolerManager::LookAtProcess() {
+  if (postmaster_ != nullptr && postmaster_->Look() == PostmasterWatch::Sight::kRuns) {
+    initialized_ = process_alive_ = true;
+    co_return true;
+  }
+  auto process = co_await process_.Status(clock().After(kProcessTimeout));
+  if (!process) {
+    logger_.Warn("pgctld doesn't answer", {{"error", process.error()}});
     co_return false;
   }
+  initialized_ = process->initialized;
+  process_alive_ = process->process_alive;
+  co_return true;
+}
+
+// Streaming should work and doesn't, and it isn't because the leader is gone.
+Awaitable<void> PoolerManager::LearnWhetherCutOff() {
+  cut_off_ = false;
+  if (!state_.server || !state_.server->in_recovery || !ShouldFollow() || Streaming()) {
+    not_streaming_since_.reset();
+    co_return;
+  }
   if (!not_streaming_since_) not_streaming_since_ = clock().Now();
-  if (clock().Now() - *not_streaming_since_ < kCutOffAfter) co_return false;
-  const pb::PoolerAddress& primary = state_.recorded_primary->primary();
-  co_return co_await server_.IsPrimaryAt(primary.host(), static_cast<std::uint16_t>(primary.postgres_port()),
-                                         clock().After(seconds(1)));
+  if (clock().Now() - *not_streaming_since_ < kCutOffAfter) co_return;
+  const pb::PoolerAddress primary = state_.recorded_primary->primary();
+  const bool writes = co_await server_.IsPrimaryAt(primary.host(), static_cast<std::uint16_t>(primary.postgres_port()),
+                                                   clock().After(seconds(1)));
+  // Perhaps it follows another by now.
+  cut_off_ = writes && ShouldFollow() && SameMember(state_.recorded_primary->primary().id(), primary.id());
 }
 
 Awaitable<Result<>> PoolerManager::Act(MonitorAction action) {
@@ -225,7 +283,7 @@ Awaitable<Result<>> PoolerManager::BootstrapStep() {
   co_await PublishState();
   auto progress = co_await bootstrap_->Step();
   postgres_action_ = data::POSTGRES_ACTION_UNSPECIFIED;
-  waiting_ = true;
+  WaitForOthers(kBusyRetry);
   if (!progress) co_return std::unexpected(std::move(progress.error()));
   if (progress->done) {
     waiting_ = false;
@@ -251,8 +309,10 @@ Awaitable<void> PoolerManager::SettleFloor() {
     co_return;
   }
   if (!ShouldFollow()) co_return;
-  auto leader = co_await peers_.StatusOf(state_.recorded_primary->primary().id(), clock().After(seconds(3)));
+  auto leader = co_await peers_.StatusOf(state_.recorded_primary->primary().id(), clock().After(kPeerTimeout));
   if (!leader || leader->status().pooler_type() != pb::PRIMARY) co_return;
+  floor = promises_->recruit_floor();
+  if (floor == nullptr || !IsUnknownFloor(*floor)) co_return;  // a rewind has raised it meanwhile
   const pb::PoolerPosition& position = leader->consensus_status().current_position();
   const auto number = multigres::consensus::HighestRuleNumber(position.position());
   if (multigres::consensus::Compare(number, promises_->highest_followed()) < 0) co_return;

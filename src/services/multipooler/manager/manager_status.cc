@@ -120,7 +120,11 @@ std::shared_ptr<data::StatusResponse> PoolerManager::BuildStatus() const {
   const bool bootstrapping = bootstrap_ && bootstrap_->WasInterrupted();
   status.set_has_data_directory(initialized_ || bootstrapping);
   status.set_postgres_running(process_alive_);
-  status.set_postgres_ready(state_.server.has_value());
+  status.set_postgres_ready(Answering());
+  if (last_answer_) SetTime(*status.mutable_last_answer_time(), last_answer_->time_since_epoch().count());
+  if (last_heartbeat_write_) {
+    SetTime(*status.mutable_last_heartbeat_write_time(), last_heartbeat_write_->time_since_epoch().count());
+  }
   status.set_is_initialized(initialized_ && state_.server && state_.bootstrapped && !bootstrapping);
   status.set_wal_position(state_.position.lsn());
   status.set_postgres_action(postgres_action_);

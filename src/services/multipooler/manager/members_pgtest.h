@@ -60,6 +60,7 @@ class LocalProcess final : public replication::PostgresProcess {
   explicit LocalProcess(pgctld::PostgresController& controller) : controller_(controller) {}
 
   Awaitable<Result<replication::ProcessStatus>> Status(Deadline) override {
+    ++looks;
     auto status = co_await controller_.Status();
     if (!status) co_return std::unexpected(std::move(status.error()));
     co_return replication::ProcessStatus{.initialized = status->state != pgctld::ServerState::kNotInitialized,
@@ -68,6 +69,7 @@ class LocalProcess final : public replication::PostgresProcess {
                                          .stopping = status->state == pgctld::ServerState::kStopping};
   }
   Awaitable<Result<>> StartAsStandby(bool suspected_divergence) override {
+    ++starts;
     pgctld::StartRequest request;
     request.suspected_divergence = request.allow_crash_recovery = suspected_divergence;
     auto started = co_await controller_.Start(std::move(request));
@@ -107,6 +109,8 @@ class LocalProcess final : public replication::PostgresProcess {
   }
   Awaitable<Result<>> StopRestoreCommand() override { co_return Result<>(); }
 
+  int looks = 0;
+  int starts = 0;
   int inits = 0;
   int starts_as_primary = 0;
   int rewinds = 0;
@@ -137,6 +141,7 @@ struct Member {
   std::unique_ptr<LocalPeers> peers;
   NoDataPath data_path;
   std::unique_ptr<LocalPostgres> postgres_seams;
+  std::unique_ptr<PostmasterWatch> postmaster;
   std::unique_ptr<PoolerManager> manager;  // null while the pooler is down
   std::unique_ptr<replication::AdminSessions> sql;
 
@@ -181,8 +186,9 @@ class Members {
   Awaitable<Result<>> StartManager(Member& member) {
     member.postgres_seams = std::make_unique<LocalPostgres>(reactor, member.config);
     LocalPostgres& postgres = *member.postgres_seams;
-    PoolerManager::Seams seams{reactor,         *store,        postgres.Seams(*member.process),
-                               postgres.disk(), *member.peers, member.data_path};
+    member.postmaster = std::make_unique<PostmasterWatch>(reactor, member.config.data_dir);
+    PoolerManager::Seams seams{reactor,       *store,           postgres.Seams(*member.process), postgres.disk(),
+                               *member.peers, member.data_path, member.postmaster.get()};
     member.manager = std::make_unique<PoolerManager>(member.config, seams, TestLogger(topo_name(member)));
     co_return co_await member.manager->Start();
   }

@@ -1,5 +1,6 @@
 #include "services/multipooler/manager/recruit_floor.h"
 
+#include <limits>
 #include <string_view>
 
 #include "common/consensus/position.h"
@@ -17,6 +18,12 @@ constexpr std::string_view kBeyondAllWal = "FFFFFFFF/FFFFFFFF";
   *floor.mutable_position() = multigres::consensus::Numbers(rules);
   floor.set_lsn(std::string(kBeyondAllWal));
   return floor;
+}
+
+::clustermetadata::LsnPosition UnknownFloor() {
+  ::clustermetadata::RulePosition rules;
+  rules.mutable_decision()->mutable_rule_number()->set_coordinator_term(std::numeric_limits<std::int64_t>::max());
+  return UnknownFloor(rules);
 }
 
 bool IsUnknownFloor(const ::clustermetadata::LsnPosition& floor) {

@@ -7,6 +7,8 @@ namespace multigres::pooler::manager {
 
 // Blocks until the real floor is read: no WAL ever reaches it.
 ::clustermetadata::LsnPosition UnknownFloor(const ::clustermetadata::RulePosition& rules);
+// Where not even the rules are known.
+::clustermetadata::LsnPosition UnknownFloor();
 bool IsUnknownFloor(const ::clustermetadata::LsnPosition& floor);
 
 }  // namespace multigres::pooler::manager

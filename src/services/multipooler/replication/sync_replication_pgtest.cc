@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 
 #include "common/consensus/durability.h"
@@ -249,18 +248,31 @@ std::unique_ptr<PostgresServer> CopyAsStandby(const PostgresServer& source) {
   return copy;
 }
 
+// PostgreSQL's user for as long as it lives: what is made belongs to it from the start.
+class AsPostgres {
+ public:
+  AsPostgres() {
+    if (!root_) return;
+    EXPECT_EQ(::setegid(PostgresServer::RunAsGid()), 0);
+    EXPECT_EQ(::seteuid(PostgresServer::RunAsUid()), 0);
+  }
+  ~AsPostgres() {
+    if (!root_) return;
+    EXPECT_EQ(::seteuid(0), 0);
+    EXPECT_EQ(::setegid(0), 0);
+  }
+
+ private:
+  const bool root_ = ::geteuid() == 0;
+};
+
 // Term 0: as PostgreSQL does it by itself.
 void PromoteIn(PostgresServer& server, std::int64_t term) {
   if (term > 0) {
+    const AsPostgres as_postgres;
     auto reservation = TimelineReservation::Make(server.data_dir(), 1, term);
     EXPECT_TRUE(reservation) << (reservation ? "" : reservation.error().ToString());
-    if (!reservation) return;
-    reservation->Keep();
-    for (const auto& file : std::filesystem::directory_iterator(server.data_dir() + "/pg_wal")) {
-      const std::string path = file.path().string();
-      if (!path.ends_with(".history") || ::geteuid() != 0) continue;
-      EXPECT_EQ(::chown(path.c_str(), PostgresServer::RunAsUid(), PostgresServer::RunAsGid()), 0);
-    }
+    if (reservation) reservation->Keep();
   }
   auto promoted = server.Psql("SELECT pg_promote()");
   EXPECT_TRUE(promoted && *promoted == "t") << (promoted ? *promoted : promoted.error().ToString());
