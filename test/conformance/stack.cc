@@ -6,6 +6,7 @@
 #include "services/multigateway/front_end.h"
 #include "services/multipooler/grpcpoolerservice/data_path.h"
 #include "services/multipooler/grpcpoolerservice/pooler_service.h"
+#include "services/multipooler/grpcpoolerservice/statement_control.h"
 #include "test/support/postgres.h"
 #include "tools/async/reactor.h"
 #include "tools/result/check.h"
@@ -47,6 +48,7 @@ struct Stack::Parts {
         reactors(1),
         data_path({&reactors[0]}, DataPathConfigFor(*server), Logger()),
         pooler_service({.id = PoolerId()}, data_path, board, Logger()),
+        statement_control(data_path),
         rpc_server(rpc::Server::Create({&reactors[0]})),
         front_end(
             reactors[0], FrontEndOptions(), registry,
@@ -75,6 +77,7 @@ struct Stack::Parts {
     co_await data_path.Apply(state);
     board.Publish(state);
     rpc_server->Register(pooler_service);
+    rpc_server->Register(statement_control);
     auto port = rpc_server->Listen(TcpAddress{"127.0.0.1", 0});
     CHECK(port.has_value(), "the pooler can't listen");
     using Kind = gateway::poolergateway::RoutingUpdate::Kind;
@@ -104,6 +107,7 @@ struct Stack::Parts {
   pooler::manager::ServingBoard board;
   pooler::grpcpoolerservice::PoolerDataPath data_path;
   pooler::grpcpoolerservice::PoolerService pooler_service;
+  pooler::grpcpoolerservice::StatementControl statement_control;
   std::unique_ptr<rpc::Server> rpc_server;
   gateway::cancel::CancelRegistry registry;
   gateway::FrontEnd front_end;

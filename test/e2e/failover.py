@@ -217,7 +217,48 @@ class Failover(unittest.TestCase):
         os.kill(self.leaders_pooler()["pid"], signal.SIGKILL)
         self.check(new_term=False)
 
-    def test_a_switch_over_is_not_noticed(self):
+    def processes(self, zone):
+        """Every process of a zone's PostgreSQL."""
+        postmaster = int((self.data_dir(zone) / "postmaster.pid").read_text().split()[0])
+        found = [postmaster]
+        for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+            try:
+                if f"PPid:\t{postmaster}\n" in status.read_text():
+                    found.append(int(status.parent.name))
+            except OSError:
+                pass
+        return found
+
+    def test_a_commit_that_waits_for_its_standbys_is_never_called_cancelled(self):
+        frozen = [pid for zone in (1, 2, 3) if zone != self.zone for pid in self.processes(zone)]
+        outcomes = []
+        with self.connect(2) as timed, self.connect(3) as cancelled:
+            timed.execute("SET statement_timeout = '1s'")
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                for number, connection in enumerate((timed, cancelled), start=100):
+                    timer = threading.Timer(1, cancelled.cancel)
+                    if connection is cancelled:
+                        timer.start()
+                    try:
+                        connection.execute("INSERT INTO written VALUES (%s, 1)", (number,))
+                        outcomes.append("done")
+                    except psycopg.Error as error:
+                        outcomes.append(error.sqlstate)
+            finally:
+                for pid in frozen:
+                    os.kill(pid, signal.SIGCONT)
+            self.assertEqual(outcomes, ["08007", "08007"])
+            stored = cancelled.execute("SELECT count(*) FROM written WHERE writer >= 100").fetchone()[0]
+            self.assertEqual(stored, 2)
+        self.check(new_term=False)
+
+    def test_two_switch_overs_in_a_row_are_not_noticed(self):
+        self.cluster.cli("cluster", "switch-primary", "--yes")
+        wait_until(lambda: self.term() > self.before, 60, "a new term")
+        self.leader()
+        self.before = self.term()
         self.cluster.cli("cluster", "switch-primary", "--yes")
         self.check()
         errors = [error for c in self.clients for error in c.errors]

@@ -87,7 +87,10 @@ class PoolerProgram final : public servenv::Program {
     auto service = Service::Create(config_, ports, env.reactors(), *store_, env.logger());
     if (!service) co_return std::unexpected(std::move(service.error()));
     service_ = std::move(*service);
-    if (env.ServiceMapped("grpc-pooler")) env.grpc().Register(service_->pooler_service());
+    if (env.ServiceMapped("grpc-pooler")) {
+      env.grpc().Register(service_->pooler_service());
+      env.grpc().Register(service_->statement_control());
+    }
     if (env.ServiceMapped("grpc-poolermanager")) env.grpc().Register(service_->manager_service());
     if (env.ServiceMapped("grpc-consensus")) env.grpc().Register(service_->consensus_service());
     auto& page = env.status_page();

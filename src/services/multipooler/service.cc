@@ -3,6 +3,7 @@
 #include "clustermetadata.pb.h"
 #include "common/topoclient/names.h"
 #include "services/multipooler/grpcpoolerservice/pooler_service.h"
+#include "services/multipooler/grpcpoolerservice/statement_control.h"
 #include "services/multipooler/manager/consensus_service.h"
 #include "services/multipooler/manager/local_postgres.h"
 #include "services/multipooler/manager/manager.h"
@@ -95,11 +96,13 @@ class PoolerServiceProcess final : public Service {
                                                  ? kDefaultStaleness
                                                  : config.health_stream_staleness_timeout},
                         data_path_, manager_.serving(), logger),
+        statement_control_(data_path_),
         manager_service_(manager_),
         consensus_service_(manager_),
         tasks_(store.reactor().executor()) {}
 
   rpc::Service& pooler_service() override { return pooler_service_; }
+  rpc::Service& statement_control() override { return statement_control_; }
   rpc::Service& manager_service() override { return manager_service_; }
   rpc::Service& consensus_service() override { return consensus_service_; }
 
@@ -161,6 +164,7 @@ class PoolerServiceProcess final : public Service {
   manager::PostmasterWatch postmaster_;
   manager::PoolerManager manager_;
   grpcpoolerservice::PoolerService pooler_service_;
+  grpcpoolerservice::StatementControl statement_control_;
   manager::ManagerService manager_service_;
   manager::ConsensusService consensus_service_;
   grpcpoolerservice::PoolerDataPath::Stats stats_;

@@ -29,8 +29,9 @@ class Service {
                                                  topo::Store& store, Logger logger);
   virtual ~Service() = default;
 
-  // The gRPC services, to be registered before anything listens: query serving, manager, consensus.
+  // The gRPC services, to be registered before anything listens: query serving (two), manager, consensus.
   virtual rpc::Service& pooler_service() = 0;
+  virtual rpc::Service& statement_control() = 0;
   virtual rpc::Service& manager_service() = 0;
   virtual rpc::Service& consensus_service() = 0;
 

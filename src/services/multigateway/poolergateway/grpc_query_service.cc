@@ -6,6 +6,7 @@
 #include "common/rpc/channel.h"
 #include "multipoolerservice.pb.h"
 #include "query.pb.h"
+#include "services/multigateway/poolergateway/interruption.h"
 
 namespace multigres::gateway::poolergateway {
 namespace {
@@ -14,17 +15,36 @@ using queryservice::CallScope;
 using queryservice::ExecuteOutcome;
 using queryservice::ResultSink;
 
+// A call that is cut off when its scope ends.
 rpc::CallOptions OptionsFor(const CallScope& scope) {
   return {.deadline = scope.deadline, .cancel = scope.cancel};
 }
 
+// One whose end is awaited: an Interruption looks after the scope, and the deadline is only for the pooler that hears
+// of none.
+rpc::CallOptions PatientOptionsFor(const CallScope& scope) {
+  if (scope.deadline.IsNever()) return {};
+  return {.deadline = Deadline(scope.deadline.at() + 2 * Interruption::kPatience)};
+}
+
+Error Abandoned(const Error& error) {
+  return error.execution() == Execution::kDidNotExecute
+             ? mterrors::TemporarilyUnavailable()
+             : mterrors::OutcomeUnknown("another server has become the primary meanwhile");
+}
+
 Error Translate(const Error& error, const CallScope& scope, const CallsInFlight::Call& in_flight) {
-  if (in_flight.abandoned() && error.code() == Code::kCanceled) {
-    return error.execution() == Execution::kDidNotExecute
-               ? mterrors::TemporarilyUnavailable()
-               : mterrors::OutcomeUnknown("another server has become the primary meanwhile");
-  }
+  if (in_flight.abandoned() && error.code() == Code::kCanceled) return Abandoned(error);
   return mterrors::FromWire(error, scope.cancel == nullptr ? CancelReason::kNone : scope.cancel->reason());
+}
+
+Error Translate(const Error& error, const Interruption& interruption, const CallsInFlight::Call& in_flight) {
+  if (in_flight.abandoned() && error.code() == Code::kCanceled) return Abandoned(error);
+  const bool unanswered = interruption.cut_off() && interruption.reason() != CancelReason::kShutdown;
+  if (unanswered && error.execution() != Execution::kDidNotExecute) {
+    return mterrors::OutcomeUnknown("the statement could not be cancelled in time");
+  }
+  return mterrors::FromWire(error, interruption.reason());
 }
 
 template <class Request>
@@ -38,11 +58,12 @@ bool AsksLeader(const Request& request) {
 
 // Pumps a statement's stream into the sink, from the request on.
 template <class Response, class Request>
-Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, CallsInFlight& calls, std::string_view path,
+Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, CallsInFlight& calls, TaskGroup& tasks, std::string_view path,
                                const Request& request, CallScope scope, ResultSink& sink) {
-  auto call = channel.StartCall(path, OptionsFor(scope));
+  auto call = channel.StartCall(path, PatientOptionsFor(scope));
   CallsInFlight::Call in_flight(calls, *call, AsksLeader(request));
   call->WriteLast(request);
+  Interruption interruption(channel, *call, tasks, scope, request.options().client_connection_id());
   Response response;
   std::unique_ptr<::query::ReservedState> state;
   std::optional<PgDiagnostic> whole_diagnostic;  // of an error that is too long for the status
@@ -50,7 +71,7 @@ Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, CallsInFlight& calls, std:
     response.Clear();
     auto read = co_await call->Read(response);
     if (!read) {
-      Error error = Translate(read.error(), scope, in_flight);
+      Error error = Translate(read.error(), interruption, in_flight);
       if (whole_diagnostic) {
         Execution execution = error.execution();
         error = Error::FromDiagnostic(std::move(*whole_diagnostic), error.code()).WithExecution(execution);
@@ -74,20 +95,40 @@ Awaitable<ExecuteOutcome> Pump(rpc::Channel& channel, CallsInFlight& calls, std:
   }
 }
 
+template <class Response>
+Awaitable<Result<Response>> ReadOne(rpc::ClientCall& call) {
+  Response response;
+  auto read = co_await call.Read(response);
+  if (read && !*read) co_return Fail(Code::kInternal, "the pooler ended the call without a response");
+  if (read) {
+    Response extra;
+    read = co_await call.Read(extra);
+  }
+  if (!read) co_return std::unexpected(std::move(read.error()));
+  co_return response;
+}
+
+// For what runs a statement.
+template <class Response, class Request>
+Awaitable<Result<Response>> PatientUnary(rpc::Channel& channel, CallsInFlight& calls, TaskGroup& tasks,
+                                         std::string_view path, const Request& request, CallScope scope) {
+  auto call = channel.StartCall(path, PatientOptionsFor(scope));
+  CallsInFlight::Call in_flight(calls, *call, AsksLeader(request));
+  call->WriteLast(request);
+  Interruption interruption(channel, *call, tasks, scope, request.options().client_connection_id());
+  auto response = co_await ReadOne<Response>(*call);
+  if (!response) co_return std::unexpected(Translate(response.error(), interruption, in_flight));
+  co_return response;
+}
+
 template <class Response, class Request>
 Awaitable<Result<Response>> Unary(rpc::Channel& channel, CallsInFlight& calls, std::string_view path,
                                   const Request& request, CallScope scope) {
   auto call = channel.StartCall(path, OptionsFor(scope));
   CallsInFlight::Call in_flight(calls, *call, AsksLeader(request));
   call->WriteLast(request);
-  Response response;
-  auto read = co_await call->Read(response);
-  if (read && !*read) co_return Fail(Code::kInternal, "the pooler ended the call without a response");
-  if (read) {
-    Response extra;
-    read = co_await call->Read(extra);
-  }
-  if (!read) co_return std::unexpected(Translate(read.error(), scope, in_flight));
+  auto response = co_await ReadOne<Response>(*call);
+  if (!response) co_return std::unexpected(Translate(response.error(), scope, in_flight));
   co_return response;
 }
 
@@ -124,19 +165,19 @@ class GrpcCopyStream final : public queryservice::CopyStream {
 Awaitable<ExecuteOutcome> GrpcQueryService::StreamExecute(const multipoolerservice::StreamExecuteRequest& request,
                                                           CallScope scope, ResultSink& sink) {
   return Pump<multipoolerservice::StreamExecuteResponse>(
-      channel_, calls_, "/multipoolerservice.MultiPoolerService/StreamExecute", request, scope, sink);
+      channel_, calls_, tasks_, "/multipoolerservice.MultiPoolerService/StreamExecute", request, scope, sink);
 }
 
 Awaitable<ExecuteOutcome> GrpcQueryService::PortalStreamExecute(
     const multipoolerservice::PortalStreamExecuteRequest& request, CallScope scope, ResultSink& sink) {
   return Pump<multipoolerservice::PortalStreamExecuteResponse>(
-      channel_, calls_, "/multipoolerservice.MultiPoolerService/PortalStreamExecute", request, scope, sink);
+      channel_, calls_, tasks_, "/multipoolerservice.MultiPoolerService/PortalStreamExecute", request, scope, sink);
 }
 
 Awaitable<Result<multipoolerservice::DescribeResponse>> GrpcQueryService::Describe(
     const multipoolerservice::DescribeRequest& request, CallScope scope) {
-  return Unary<multipoolerservice::DescribeResponse>(channel_, calls_,
-                                                     "/multipoolerservice.MultiPoolerService/Describe", request, scope);
+  return PatientUnary<multipoolerservice::DescribeResponse>(
+      channel_, calls_, tasks_, "/multipoolerservice.MultiPoolerService/Describe", request, scope);
 }
 
 Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> GrpcQueryService::CopyBidiExecute(
@@ -150,14 +191,14 @@ Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> GrpcQueryService::C
 
 Awaitable<Result<multipoolerservice::ConcludeTransactionResponse>> GrpcQueryService::ConcludeTransaction(
     const multipoolerservice::ConcludeTransactionRequest& request, CallScope scope) {
-  return Unary<multipoolerservice::ConcludeTransactionResponse>(
-      channel_, calls_, "/multipoolerservice.MultiPoolerService/ConcludeTransaction", request, scope);
+  return PatientUnary<multipoolerservice::ConcludeTransactionResponse>(
+      channel_, calls_, tasks_, "/multipoolerservice.MultiPoolerService/ConcludeTransaction", request, scope);
 }
 
 Awaitable<Result<multipoolerservice::DiscardTempTablesResponse>> GrpcQueryService::DiscardTempTables(
     const multipoolerservice::DiscardTempTablesRequest& request, CallScope scope) {
-  return Unary<multipoolerservice::DiscardTempTablesResponse>(
-      channel_, calls_, "/multipoolerservice.MultiPoolerService/DiscardTempTables", request, scope);
+  return PatientUnary<multipoolerservice::DiscardTempTablesResponse>(
+      channel_, calls_, tasks_, "/multipoolerservice.MultiPoolerService/DiscardTempTables", request, scope);
 }
 
 Awaitable<Result<multipoolerservice::ReleaseReservedConnectionResponse>> GrpcQueryService::ReleaseReservedConnection(

@@ -2,20 +2,21 @@
 #pragma once
 
 #include "common/queryservice/query_service.h"
+#include "common/rpc/channel.h"
 #include "services/multigateway/poolergateway/calls_in_flight.h"
-
-namespace multigres::rpc {
-class Channel;
-}
+#include "tools/async/task_group.h"
 
 namespace multigres::gateway::poolergateway {
 
 // Errors are translated (common/mterrors): PostgreSQL's own verbatim, 57014 for cancel and timeout, and
-// PRE_EXECUTION_UNAVAILABLE for what was never sent, 08007 for what was given up (calls()).
+// PRE_EXECUTION_UNAVAILABLE for what was never sent, 08007 for what was given up (calls()). A statement whose scope
+// ends is cancelled so that its answer still comes (Interruption).
 class GrpcQueryService final : public queryservice::QueryService {
  public:
   // `channel` outlives it and all of its calls.
-  explicit GrpcQueryService(rpc::Channel& channel) : channel_(channel) {}
+  explicit GrpcQueryService(rpc::Channel& channel) : channel_(channel), tasks_(channel.reactor().executor()) {}
+  // After the channel was closed.
+  Awaitable<void> Stop() { co_await tasks_.Join(); }
 
   // Its calls with target PRIMARY.
   CallsInFlight& calls() { return calls_; }
@@ -42,6 +43,7 @@ class GrpcQueryService final : public queryservice::QueryService {
  private:
   rpc::Channel& channel_;
   CallsInFlight calls_;
+  TaskGroup tasks_;
 };
 
 }  // namespace multigres::gateway::poolergateway

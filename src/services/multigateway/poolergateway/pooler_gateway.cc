@@ -114,7 +114,10 @@ void PoolerGateway::Disconnect(std::string_view id) {
   auto it = connections_.find(id);
   if (it == connections_.end()) return;
   it->second->sweep = Timer();
-  auto close = [](std::unique_ptr<Connection> connection) -> Awaitable<void> { co_await connection->channel->Close(); };
+  auto close = [](std::unique_ptr<Connection> connection) -> Awaitable<void> {
+    co_await connection->channel->Close();
+    co_await connection->service.Stop();
+  };
   tasks_.Spawn("close pooler channel", close(std::move(it->second)));
   connections_.erase(it);
 }

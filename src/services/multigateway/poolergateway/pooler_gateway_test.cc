@@ -7,6 +7,8 @@
 #include "multipoolerservice.pb.h"
 #include "multipoolerservice.rpc.h"
 #include "query.pb.h"
+#include "statementcontrol.pb.h"
+#include "statementcontrol.rpc.h"
 
 namespace multigres::gateway::poolergateway {
 namespace {
@@ -23,13 +25,35 @@ class SilentPooler final : public multipoolerservice::rpc::MultiPoolerService {
                                     rpc::ServerWriter<StreamExecuteResponse>&) override {
     ++taken;
     arrived.Pulse();
-    Event cancelled;
-    auto subscription = context.cancel().OnCancel([&cancelled](CancelReason) { cancelled.Set(); });
-    co_await cancelled.Wait();
+    auto subscription = context.cancel().OnCancel([this](CancelReason) { interrupted.Pulse(); });
+    while (!told && !context.cancel().IsCancelled()) co_await interrupted.Wait();
+    if (told && completes_when_told) co_return Result<>();
     co_return Fail(Code::kCanceled, "cancelled");
   }
   int taken = 0;
   Event arrived;
+  bool told = false;  // that its statement is to be cancelled
+  bool completes_when_told = false;
+  Event interrupted;
+};
+
+class Control final : public statementcontrol::rpc::StatementControl {
+ public:
+  explicit Control(SilentPooler& pooler) : pooler_(pooler) {}
+  Awaitable<Result<statementcontrol::CancelStatementResponse>> CancelStatement(
+      rpc::ServerContext&, const statementcontrol::CancelStatementRequest& request) override {
+    requests.push_back(request);
+    if (!frozen) {
+      pooler_.told = true;
+      pooler_.interrupted.Pulse();
+    }
+    co_return statementcontrol::CancelStatementResponse();
+  }
+  std::vector<statementcontrol::CancelStatementRequest> requests;
+  bool frozen = false;
+
+ private:
+  SilentPooler& pooler_;
 };
 
 class NoSink final : public queryservice::ResultSink {
@@ -43,6 +67,7 @@ class PoolerGatewayTest : public testing::Test {
       : server_(rpc::Server::Create({&reactor_})),
         gateway_(reactor_, {.load_balancer = {.local_cell = "zone1"}, .superseded_leader_grace = 50ms}) {
     server_->Register(silent_);
+    server_->Register(control_);
     gateway_.set_leader_listener([this](const ShardTarget& shard) { led_.push_back(std::string(shard.database)); });
   }
 
@@ -74,17 +99,19 @@ class PoolerGatewayTest : public testing::Test {
     request.mutable_target()->set_table_group("default");
     request.mutable_target()->set_shard("0-inf");
     request.mutable_target()->set_pooler_type(type);
+    request.mutable_options()->set_client_connection_id(7);
     return request;
   }
   struct Call {
     StreamExecuteRequest request;
     CancelToken* cancel = nullptr;
+    Deadline deadline{};
     std::optional<Result<>> result{};
     Event ended{};
   };
   static Awaitable<void> Execute(PoolerGatewayTest* t, const char* id, Call* call) {
-    auto outcome =
-        co_await t->gateway_.QueryServiceByID(id)->StreamExecute(call->request, {.cancel = call->cancel}, t->sink_);
+    auto outcome = co_await t->gateway_.QueryServiceByID(id)->StreamExecute(call->request,
+                                                                            {call->deadline, call->cancel}, t->sink_);
     call->result = std::move(outcome.result);
     call->ended.Set();
   }
@@ -101,6 +128,7 @@ class PoolerGatewayTest : public testing::Test {
 
   Reactor reactor_;
   SilentPooler silent_;
+  Control control_{silent_};
   std::unique_ptr<rpc::Server> server_;
   PoolerGateway gateway_;
   std::vector<std::string> led_;
@@ -169,6 +197,60 @@ TEST_F(PoolerGatewayTest, AFailedStreamAloneEndsNothing) {
     token.Cancel(CancelReason::kCancelled);
     EXPECT_TRUE(co_await t->Ended(call));
     EXPECT_EQ(call.result->error().sqlstate(), "57014");
+  });
+}
+
+TEST_F(PoolerGatewayTest, ACancelledStatementsAnswerStillComes) {
+  Run([](PoolerGatewayTest* t) -> Awaitable<void> {
+    t->silent_.completes_when_told = true;
+    CancelToken token;
+    Call call{.request = Statement(clustermetadata::PRIMARY), .cancel = &token};
+    t->tasks_.Spawn("call", Execute(t, "a", &call));
+    co_await t->Arrived(1);
+    token.Cancel(CancelReason::kCancelled);
+    EXPECT_TRUE(co_await t->Ended(call));
+    EXPECT_TRUE(call.result->has_value());
+    EXPECT_EQ(t->control_.requests.size(), 1U);
+    if (t->control_.requests.empty()) co_return;
+    EXPECT_EQ(t->control_.requests[0].client_connection_id(), 7U);
+    EXPECT_FALSE(t->control_.requests[0].timed_out());
+  });
+}
+
+TEST_F(PoolerGatewayTest, AStatementTimeoutIsToldAsSuch) {
+  Run([](PoolerGatewayTest* t) -> Awaitable<void> {
+    Call call{.request = Statement(clustermetadata::PRIMARY), .deadline = t->reactor_.clock().After(50ms)};
+    t->tasks_.Spawn("call", Execute(t, "a", &call));
+    EXPECT_TRUE(co_await t->Ended(call));
+    EXPECT_EQ(call.result->error().message(), "canceling statement due to statement timeout");
+    EXPECT_EQ(t->control_.requests.size(), 1U);
+    if (!t->control_.requests.empty()) EXPECT_TRUE(t->control_.requests[0].timed_out());
+  });
+}
+
+TEST_F(PoolerGatewayTest, AStatementThatCannotBeCancelledInTimeHasAnUnknownOutcome) {
+  Run([](PoolerGatewayTest* t) -> Awaitable<void> {
+    t->control_.frozen = true;
+    CancelToken token;
+    Call call{.request = Statement(clustermetadata::PRIMARY), .cancel = &token};
+    t->tasks_.Spawn("call", Execute(t, "a", &call));
+    co_await t->Arrived(1);
+    token.Cancel(CancelReason::kCancelled);
+    EXPECT_TRUE(co_await t->Ended(call));
+    EXPECT_EQ(call.result->error().sqlstate(), mterrors::kOutcomeUnknown);
+  });
+}
+
+TEST_F(PoolerGatewayTest, AProcessThatLeavesDoesNotWaitForAnswers) {
+  Run([](PoolerGatewayTest* t) -> Awaitable<void> {
+    CancelToken token;
+    Call call{.request = Statement(clustermetadata::PRIMARY), .cancel = &token};
+    t->tasks_.Spawn("call", Execute(t, "a", &call));
+    co_await t->Arrived(1);
+    token.Cancel(CancelReason::kShutdown);
+    EXPECT_TRUE(co_await t->Ended(call));
+    EXPECT_EQ(call.result->error().sqlstate(), "57014");
+    EXPECT_TRUE(t->control_.requests.empty());
   });
 }
 

@@ -7,6 +7,7 @@
 #include "services/multipooler/connpool/permit_budget.h"
 #include "services/multipooler/executor/executor.h"
 #include "services/multipooler/grpcpoolerservice/admission.h"
+#include "services/multipooler/grpcpoolerservice/running_statements.h"
 #include "services/multipooler/manager/serving.h"
 
 namespace multigres::pooler::grpcpoolerservice {
@@ -27,6 +28,7 @@ struct ReactorPath {
   const std::uint8_t index;
   std::unique_ptr<Random> random;
   Admission admission;
+  RunningStatements running;
   connpool::PoolSet pools;
   executor::Executor executor;
 };

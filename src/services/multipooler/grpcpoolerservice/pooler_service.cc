@@ -28,8 +28,8 @@ namespace {
 constexpr Duration kLagCheckInterval = std::chrono::seconds(1);
 constexpr std::int64_t kLagStepNs = 1'000'000'000;
 
-CallScope ScopeOf(ServerContext& context) {
-  return {context.deadline(), &context.cancel()};
+CallScope ScopeOf(ServerContext& context, RunningStatements::Entry& running) {
+  return {context.deadline(), &running.cancel()};
 }
 
 // Errors that carry their details already go as they are.
@@ -125,7 +125,9 @@ Awaitable<Result<>> PoolerService::Stream(ServerContext& context, const Request&
   if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
   Route route(data_path_, context.reactor(), request.options().reserved_connection_id());
   WriterSink<Response> sink(writer);
-  auto outcome = co_await (route.service().*method)(request, ScopeOf(context), sink);
+  RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
+                                   request.options().client_connection_id(), context.cancel());
+  auto outcome = co_await (route.service().*method)(request, ScopeOf(context, running), sink);
   if (outcome.reserved_state != nullptr) {
     *outcome.reserved_state->mutable_pooler_id() = config_.id;
     Response last;
@@ -152,7 +154,9 @@ Awaitable<Result<Response>> PoolerService::Unary(ServerContext& context, const R
   auto admitted = Admit(context, request.target(), request.options(), kind);
   if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
   Route route(data_path_, context.reactor(), request.options().reserved_connection_id());
-  auto response = co_await (route.service().*method)(request, ScopeOf(context));
+  RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
+                                   request.options().client_connection_id(), context.cancel());
+  auto response = co_await (route.service().*method)(request, ScopeOf(context, running));
   if (!response) co_return std::unexpected(Outgoing(std::move(response.error())));
   if constexpr (requires { response->mutable_reserved_state(); }) {
     if (response->has_reserved_state()) *response->mutable_reserved_state()->mutable_pooler_id() = config_.id;
@@ -190,7 +194,9 @@ Awaitable<Result<multipoolerservice::ExecuteQueryResponse>> PoolerService::Execu
   executor::CollectingSink sink;
   sink.set_max_rows(request.max_rows());
   Route route(data_path_, context.reactor(), request.options().reserved_connection_id());
-  auto outcome = co_await route.service().StreamExecute(streamed, ScopeOf(context), sink);
+  RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
+                                   request.options().client_connection_id(), context.cancel());
+  auto outcome = co_await route.service().StreamExecute(streamed, ScopeOf(context, running), sink);
   if (outcome.reserved_state != nullptr) {
     *outcome.reserved_state->mutable_pooler_id() = config_.id;
     if (request.options().reserved_connection_id() == 0 && HasEnded(context)) {
@@ -218,7 +224,7 @@ Awaitable<Result<multipoolerservice::GetAuthCredentialsResponse>> PoolerService:
   ReactorPath& path = data_path_.PathOf(context.reactor());
   auto admitted = path.admission.StartRequest(RequestKind::kNew);
   if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
-  auto response = co_await path.executor.GetAuthCredentials(request, ScopeOf(context));
+  auto response = co_await path.executor.GetAuthCredentials(request, {context.deadline(), &context.cancel()});
   if (!response) co_return std::unexpected(Outgoing(std::move(response.error())));
   co_return std::move(*response);
 }
@@ -250,7 +256,9 @@ Awaitable<Result<>> PoolerService::CopyBidiExecute(
   if (admitted) admitted = CheckReasons(initiate.reservation_options().reasons());
   if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
   Route route(data_path_, context.reactor(), initiate.options().reserved_connection_id());
-  auto copy = co_await route.service().CopyBidiExecute(initiate, ScopeOf(context));
+  RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
+                                   initiate.options().client_connection_id(), context.cancel());
+  auto copy = co_await route.service().CopyBidiExecute(initiate, ScopeOf(context, running));
   if (!copy) co_return std::unexpected(Outgoing(std::move(copy.error())));
   const bool from_stdin = initiate.direction() == CopyBidiExecuteRequest::FROM_STDIN;
   while (true) {
