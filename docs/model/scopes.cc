@@ -31,7 +31,8 @@ constexpr std::array<Scope, 4> kExhaustive{{
     {"two failovers and a change", {.attempts = 2, .writes = 1, .changes = 1}},
 }};
 
-constexpr std::array<Scope, 9> kSwitch{{
+constexpr std::array<Scope, 10> kSwitch{{
+    {"2 cohort changes", {.attempts = 0, .changes = 2}},
     {"1 attempt, every fault", {.attempts = 1, .crashes = 1, .rewinds = 1, .restores = 1}},
     {"1 attempt, cohort change", {.attempts = 1, .changes = 1}},
     {"2 attempts", {.attempts = 2}},
