@@ -54,6 +54,7 @@ def arguments():
     parser.add_argument("--false-alarms", type=float, default=0, help="instead of faults: seconds of pgbench with 64 clients")
     parser.add_argument("--tolerate-alarms", action="store_true", help="a failover that no fault called for is printed, and no failure")
     parser.add_argument("--results", type=pathlib.Path, help="folder for JSON and Markdown")
+    parser.add_argument("--root", default="/tmp", help="where the cluster's folder is made; a short path that others may enter")
     parser.add_argument("--keep", action="store_true", help="keep the cluster's folder")
     parser.add_argument("--list", action="store_true", help="say what there is, and end")
     return parser.parse_args()
@@ -123,7 +124,7 @@ class Session:
         return False
 
     def _run_on_one_cluster(self, system, sequence, small_disks):
-        work = pathlib.Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
+        work = pathlib.Path(tempfile.mkdtemp(prefix="chaos-", dir=self.options.root))
         work.chmod(0o755)
         cluster = self.cluster_for(system, work, small_disks)
         first = len(self.results)

@@ -11,7 +11,7 @@ CLIENTS = 64
 
 def count_false_alarms(session, seconds):
     """pgbench through a gateway for so long; prints failovers an hour. Exit status: 1 if there was any."""
-    work = pathlib.Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
+    work = pathlib.Path(tempfile.mkdtemp(prefix="chaos-", dir=session.options.root))
     work.chmod(0o755)
     cluster = session.cluster_for("multigres", work, small_disks=False)
     try:
