@@ -254,6 +254,23 @@ class Failover(unittest.TestCase):
             self.assertEqual(stored, 2)
         self.check(new_term=False)
 
+    def test_a_frozen_postgres(self):
+        frozen = self.processes(self.zone)
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: self.term() > self.before, 60, "a new term")
+            marks = [len(c.acknowledged) for c in self.clients]
+            wait_until(lambda: all(len(c.acknowledged) > mark or isinstance(c, Reader) for c, mark in zip(self.clients, marks)),
+                       30, "an end of what was asked of the frozen server")
+        finally:
+            for pid in frozen:
+                try:
+                    os.kill(pid, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+        self.check(new_term=False)
+
     def test_two_switch_overs_in_a_row_are_not_noticed(self):
         self.cluster.cli("cluster", "switch-primary", "--yes")
         wait_until(lambda: self.term() > self.before, 60, "a new term")
