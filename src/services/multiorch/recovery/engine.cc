@@ -112,8 +112,8 @@ void Engine::JudgeShard(const std::string& shard) {
   const bool grace_passed = GracePassed(view, problems);
   if (!enabled_) return;
   for (const Problem& problem : Decide(problems)) {
-    if (IsAppointment(problem) && (!grace_passed || MustBackOff(input))) continue;
-    StartAction(shard, problem);
+    const bool ours = IsAppointment(problem) ? grace_passed && !MustBackOff(input) : IsOurTurn(view, problem);
+    if (ours) StartAction(shard, problem);
   }
 }
 
@@ -129,13 +129,14 @@ void Engine::Remember(const std::string& shard, const ShardView& view, std::vect
     auto before = std::ranges::find_if(
         known, [&](const DetectedProblem& detected) { return SameProblem(detected.problem, problem); });
     const WallTime detected_at = before == known.end() ? clock_.WallNow() : before->detected_at;
+    const TimePoint since = before == known.end() ? clock_.Now() : before->since;
     if (before == known.end()) {
       logger_.Warn("problem detected", {{"shard", shard},
                                         {"problem", CodeText(problem.code)},
                                         {"pooler", problem.member},
                                         {"description", problem.description}});
     }
-    now.push_back({std::move(problem), view.key, detected_at});
+    now.push_back({std::move(problem), view.key, detected_at, since});
   }
   for (const DetectedProblem& before : known) {
     const bool stays = std::ranges::any_of(
@@ -156,11 +157,22 @@ bool Engine::GracePassed(const ShardView& view, const std::vector<Problem>& prob
     graces_.Drop(shard);
     return false;
   }
-  const int rank = rank_ ? rank_(view.key) : 0;
   const bool resigned = appointment->code == ProblemCode::kLeaderResigned;
-  const Duration left = graces_.Left(shard, rank, resigned, clock_.Now());
+  const Duration left = graces_.Left(shard, RankIn(view), resigned, clock_.Now());
   if (left == Duration::zero()) return true;
   LookAgainAt(shard, clock_.Now() + left);
+  return false;
+}
+
+// What isn't an appointment could be done by several at once, to no harm and no use: the better ones first here too.
+bool Engine::IsOurTurn(const ShardView& view, const Problem& problem) {
+  const std::string shard = ShardName(view.key);
+  auto detected = std::ranges::find_if(
+      problems_[shard], [&](const DetectedProblem& detected) { return SameProblem(detected.problem, problem); });
+  if (detected == problems_[shard].end()) return true;
+  const TimePoint turn = detected->since + options_.graces.stagger * RankIn(view);
+  if (clock_.Now() >= turn) return true;
+  LookAgainAt(shard, turn);
   return false;
 }
 
@@ -245,7 +257,9 @@ Awaitable<Result<std::vector<std::string>>> Engine::TriggerNow(int cycles) {
     failures_.clear();
     Cycle();
     graces_.Expire();
+    expediting_ = true;
     Cycle();
+    expediting_ = false;
     if (acting_.empty()) break;
     while (!acting_.empty()) co_await idle_.Wait();
   }

@@ -26,6 +26,7 @@ struct DetectedProblem {
   Problem problem;
   ::clustermetadata::ShardKey shard;
   WallTime detected_at;
+  TimePoint since;  // the same by the steady clock
 };
 
 class Engine {
@@ -70,6 +71,8 @@ class Engine {
   void Remember(const std::string& shard, const ShardView& view, std::vector<Problem> problems);
   bool GracePassed(const ShardView& view, const std::vector<Problem>& problems);
   bool MustBackOff(const AnalysisInput& input);
+  bool IsOurTurn(const ShardView& view, const Problem& problem);
+  int RankIn(const ShardView& view) const { return rank_ ? rank_(view.key) : 0; }
   void LookAgainAt(const std::string& shard, TimePoint at);
   void StartAction(const std::string& shard, const Problem& problem);
   Awaitable<void> Act(std::string key, std::string shard, Problem problem);
@@ -88,6 +91,7 @@ class Engine {
   ActionRunner runner_;
   Reconciler reconciler_;
   bool enabled_ = true;
+  bool expediting_ = false;                                       // repairs don't wait for their turn
   std::map<std::string, TimePoint> due_;                          // shards to look at again, news or not
   std::map<std::string, std::vector<DetectedProblem>> problems_;  // by shard
   std::set<std::string> acting_;                                  // keys: shards, and "shard member"

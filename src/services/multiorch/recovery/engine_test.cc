@@ -103,6 +103,17 @@ TEST(Engine, ANewPoolerJoinsTheCohort) {
   EXPECT_EQ(cluster.shard.Rules(cluster.shard.Primary()).decision().cohort_members_size(), 4);
 }
 
+TEST(Engine, OneOrchestratorOfSeveralRepairs) {
+  Cluster cluster({"z1_a", "z2_b", "z3_c"}, 3);
+  ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
+  cluster.Run(5s);
+  const int changes = cluster.shard.Calls("UpdateConsensusRule");
+  cluster.shard.AddMember("z1_d");
+  ASSERT_TRUE(cluster.RunUntil([&] { return cluster.RuleOfPrimary() == "1.1"; }, 10s));
+  cluster.Run(5s);
+  EXPECT_EQ(cluster.shard.Calls("UpdateConsensusRule"), changes + 1);
+}
+
 TEST(Engine, ARestartedFollowerKeepsItsPlaceInTheCohortAfterAShutdown) {
   Cluster cluster;
   ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
