@@ -148,8 +148,7 @@ bool IsSteppingDown(const AnalysisInput& input, const PoolerView& leader) {
   if (!Fresh(input, leader) || !HeardWithin(input, leader, input.thresholds.Unheard())) return false;
   const std::optional<TimePoint> since = leader.resigning_since ? leader.resigning_since : leader.ineligible_since;
   if (!since || input.now.steady - *since > input.thresholds.demotion) return false;
-  const auto& postgres = leader.postgres();
-  return IsIneligible(leader) ? postgres.postgres_running() : !postgres.postgres_ready() || IsRunningAsPrimary(leader);
+  return IsIneligible(leader) ? leader.postgres().postgres_running() : IsRunningAsPrimary(leader);
 }
 
 std::optional<Problem> JudgeLeader(const AnalysisInput& input) {

@@ -43,12 +43,12 @@ TEST(AnalyseLeader, BelievesALeaderThatSaysItDoesNotLead) {
        kResigned},
       {"it asked in an older term", [](Shard& s) { s.AskForDemotion("z1_a", 0); }, kNothing},
       {"it steps down, its last WAL is on the way", [](Shard& s) { s.AskForDemotion("z1_a", 1); }, kNothing},
-      {"it steps down and restarts",
+      {"it steps down, its server has stopped",
        [](Shard& s) {
          s.AskForDemotion("z1_a", 1);
          s.KillPostgres("z1_a");
        },
-       kNothing},
+       kResigned},
       {"it has been stepping down for too long", [](Shard& s) { s.AskForDemotion("z1_a", 1, 11s); }, kResigned},
       {"it stepped down and fell silent",
        [](Shard& s) {

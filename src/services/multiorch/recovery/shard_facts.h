@@ -12,7 +12,7 @@
 
 namespace multigres::orch {
 
-// When a sign becomes a verdict. The reasons are in docs/adr/0005. Lives in the configuration: changes apply at once.
+// When a sign becomes a verdict. The reasons are in docs/adr/0006. Lives in the configuration: changes apply at once.
 struct Thresholds {
   // What poolers are asked to report at: silence is told in multiples of it.
   Duration report_interval = std::chrono::milliseconds(200);
