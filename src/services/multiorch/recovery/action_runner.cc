@@ -40,8 +40,9 @@ ActionRunner::ActionRunner(::clustermetadata::ID self, Executor executor, Clock&
 
 Awaitable<Result<ActionRunner::Outcome>> ActionRunner::Run(std::string shard, Problem problem) {
   const bool appoints = problem.action == ActionKind::kAppointLeader;
-  const std::string known = appoints && problem.first_hand ? Examine(watch_.View(shard)).leader : "";
-  co_await Refresh(shard, appoints ? options_.recheck_timeout : options_.poll_timeout, known);
+  // Recruiting asks the others anyway, and the leader has said it all.
+  const bool certain = appoints && problem.first_hand;
+  if (!certain) co_await Refresh(shard, appoints ? options_.recheck_timeout : options_.poll_timeout);
   const std::vector<Problem> chosen = Decide(Analyse(watch_.View(shard), watch_.Now(), self_, thresholds_));
   auto still = std::ranges::find_if(
       chosen, [&](const Problem& now) { return now.action == problem.action && now.member == problem.member; });
@@ -76,14 +77,14 @@ struct ActionRunner::PollRound {
   Event done;
 };
 
-Awaitable<void> ActionRunner::Refresh(std::string shard, Duration limit, std::string not_awaited) {
+Awaitable<void> ActionRunner::Refresh(std::string shard, Duration limit) {
   const ShardView view = watch_.View(shard);
   const Moment now = watch_.Now();
   auto round = std::make_shared<PollRound>();
   const Deadline deadline = clock_.After(std::max(limit, options_.poll_timeout));
   for (const PoolerView& pooler : view.poolers) {
     if (pooler.tombstoned) continue;
-    const bool awaited = IsFresh(pooler, now, thresholds_) && pooler.member != not_awaited;
+    const bool awaited = IsFresh(pooler, now, thresholds_);
     if (awaited) ++round->awaited;
     polls_.Spawn("poll", PollInRound(round, pooler.member, awaited, deadline));
   }

@@ -1,4 +1,5 @@
-// Carries out one action: looks again on fresh data first, and does nothing if its problem is gone.
+// Carries out one action: looks again on fresh data first, and does nothing if its problem is gone. A leader that has
+// given up by its own word isn't asked again.
 #pragma once
 
 #include <map>
@@ -40,8 +41,8 @@ class ActionRunner {
   // Logs and counts its own outcome. Returns after the action's timeout at the latest.
   Awaitable<Result<Outcome>> Run(std::string shard, Problem problem);
   // Asks every pooler of the shard for its status, at once, and waits for those that are expected to answer, at most
-  // `limit`; not for `not_awaited`.
-  Awaitable<void> Refresh(std::string shard, Duration limit, std::string not_awaited = "");
+  // `limit`.
+  Awaitable<void> Refresh(std::string shard, Duration limit);
   // Ends polls in progress. Await before destruction.
   Awaitable<void> Stop() { return polls_.CancelAndJoin(); }
   // Everybody of the shard, as the coordinator wants them.
