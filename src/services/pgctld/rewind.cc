@@ -1,6 +1,7 @@
 #include "services/pgctld/rewind.h"
 
 #include "services/pgctld/data_directory.h"
+#include "tools/fs/file.h"
 #include "tools/process/process.h"
 
 namespace multigres::pgctld {
@@ -73,10 +74,29 @@ Awaitable<Result<>> RecoverInSingleUserMode(Reactor& reactor, const PostgresOpti
   co_return recovered;
 }
 
+namespace {
+
+// What pg_rewind's own sync does file by file: the file systems of the data directory, its WAL and its tablespaces.
+Awaitable<Result<>> SyncFileSystems(Reactor& reactor, std::string data_dir, Deadline deadline) {
+  SpawnOptions spawn;
+  spawn.argv = {"sync", "--file-system", data_dir, data_dir + "/pg_wal"};
+  auto tablespaces = fs::ListDirectory(data_dir + "/pg_tblspc");
+  if (!tablespaces) co_return std::unexpected(std::move(tablespaces.error()));
+  for (const std::string& name : *tablespaces) spawn.argv.push_back(data_dir + "/pg_tblspc/" + name);
+  spawn.standard_error = OutputTo::SameAsStdout();
+  auto done = co_await RunProcess(reactor, std::move(spawn), deadline);
+  if (!done) co_return std::unexpected(std::move(done.error()));
+  if (!done->status.Succeeded()) co_return Fail(Code::kInternal, done->output);
+  co_return Result<>();
+}
+
+}  // namespace
+
 Awaitable<Result<std::string>> RunPgRewind(Reactor& reactor, const PostgresOptions& options, RewindRequest request,
                                            Deadline deadline) {
   SpawnOptions spawn;
   spawn.argv = {options.Program("pg_rewind"), "--target-pgdata=" + options.data_dir, "--no-ensure-shutdown",
+                "--no-sync",
                 fmt::format("--source-server=host={} port={} user={} dbname=postgres connect_timeout=5 "
                             "application_name={} passfile={}",
                             ConnectionValue(request.source_host), request.source_port, ConnectionValue(options.user),
@@ -90,6 +110,10 @@ Awaitable<Result<std::string>> RunPgRewind(Reactor& reactor, const PostgresOptio
   if (!done) co_return std::unexpected(std::move(done.error()));
   if (!done->status.Succeeded()) {
     co_return Fail(Code::kInternal, fmt::format("pg_rewind failed ({}):\n{}", done->status.ToString(), done->output));
+  }
+  if (!request.dry_run) {
+    auto synced = co_await SyncFileSystems(reactor, options.data_dir, deadline);
+    if (!synced) co_return Fail(std::move(synced), "sync after pg_rewind");
   }
   co_return std::move(done->output);
 }

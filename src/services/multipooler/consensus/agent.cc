@@ -24,6 +24,7 @@ namespace {
 constexpr Duration kLockWait = seconds(20);
 constexpr Duration kOperation = seconds(60);
 constexpr Duration kLook = seconds(2);
+constexpr Duration kCheckpoint = seconds(15);
 
 }  // namespace
 
@@ -229,6 +230,9 @@ Awaitable<Result<std::string>> Agent::ResignLeadership(Deadline deadline) {
   if (state_.server->connected_followers.empty()) {
     co_return Fail(Code::kFailedPrecondition, "no follower is connected that could take over");
   }
+  // Clients still write: what is on disk now needn't be written while they wait.
+  auto checkpoint = co_await server_.Checkpoint(deadline.Earlier(clock().After(kCheckpoint)));
+  if (!checkpoint) logger_.Warn("no checkpoint before the demotion", {{"error", checkpoint.error()}});
   auto demoted = co_await Demote(deadline);
   if (!demoted) co_return std::unexpected(std::move(demoted.error()));
   // The shutdown's WAL reached the followers before the walsenders ended: nothing here is ahead of them.

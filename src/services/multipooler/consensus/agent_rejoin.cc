@@ -13,6 +13,7 @@ using std::chrono::seconds;
 
 namespace {
 
+constexpr Duration kAtRest = seconds(40);
 // What pg_rewind prints: the first whenever the timelines differ, the second if nothing of the target's lies beyond.
 constexpr std::string_view kDiverged = "servers diverged at";
 constexpr std::string_view kNothingBeyond = "no rewind required";
@@ -39,9 +40,9 @@ Awaitable<Result<>> Agent::Rejoin(Deadline deadline) {
   logger_.Info("rejoining", {{"leader", MemberText(state_.recorded_primary->primary().id())}});
   auto observed = co_await Observe(deadline);
   if (observed && state_.server->in_recovery) {
-    auto stopped = co_await replication::StopReceiver(server_, deadline.Earlier(clock().After(seconds(10))));
-    if (stopped) stopped = co_await replication::WaitForReplay(server_, deadline.Earlier(clock().After(seconds(30))));
-    if (!stopped) logger_.Warn("standby not at rest before its rewind", {{"error", stopped.error()}});
+    // A rule that was received and not replayed would be missing from the floor.
+    auto stopped = co_await replication::StopParticipation(server_, process_, deadline.Earlier(clock().After(kAtRest)));
+    if (!stopped) co_return Fail(std::move(stopped), "standby not at rest before its rewind");
     observed = co_await Observe(deadline);
   }
   // What this member may have acknowledged it must hold again before it votes. A floor only ever rises.
