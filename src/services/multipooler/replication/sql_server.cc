@@ -51,7 +51,7 @@ LEFT JOIN pg_stat_wal_receiver w ON true
 LEFT JOIN LATERAL (
   SELECT string_agg(a.application_name, ',') FILTER (WHERE a.datid IS NULL) AS names,
          count(*) FILTER (WHERE CASE WHEN s.sync_priority > 0 AND
-                                          (a.datid IS NOT NULL OR a.usesysid <> current_user::regrole::oid)
+                                          (a.datid IS NOT NULL OR a.usesysid <> quote_ident(current_user)::regrole::oid)
                                      THEN pg_terminate_backend(s.pid) END) AS impostors
   FROM pg_stat_get_wal_senders() s, pg_stat_get_activity(s.pid) a) f ON true)";
 constexpr std::string_view kExecuteState = "EXECUTE multigres_state";
