@@ -51,6 +51,10 @@ Awaitable<Result<Agent::Observation>> Agent::Look(bool locked, Deadline deadline
   if (!server) co_return std::unexpected(std::move(server.error()));
   const bool plain = server->in_recovery || !locked;
   auto rules = co_await schema_.ReadRule(plain, deadline);
+  // It went, or froze, between the two questions.
+  const bool answered =
+      rules || (rules.error().code() != Code::kDeadlineExceeded && rules.error().code() != Code::kUnavailable);
+  if (!answered) co_return std::unexpected(std::move(rules.error()));
   co_return Observation{.server = std::move(*server), .rules = std::move(rules)};
 }
 

@@ -135,7 +135,9 @@ Awaitable<void> PoolerManager::ReportLoop() {
   while (true) {
     co_await SleepUntil(clock(), Deadline(std::max(published_at_ + most, clock().Now() + milliseconds(10))));
     if (clock().Now() - published_at_ < most) continue;
-    const bool waits = probing_ && clock().Now() - probe_began_ >= config_.unready_timeout;
+    // The probe itself must have waited a while: after an outage the silence is long before anybody was asked.
+    const bool waits =
+        probing_ && Silence() >= config_.unready_timeout && clock().Now() - probe_began_ >= config_.unready_timeout / 2;
     if (waits && process_alive_ && !state_.unresponsive) {
       state_.unresponsive = true;
       logger_.Warn("postgres doesn't answer", {});
