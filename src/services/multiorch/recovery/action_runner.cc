@@ -84,7 +84,7 @@ Awaitable<void> ActionRunner::Refresh(std::string shard, Duration limit) {
   const Deadline deadline = clock_.After(std::max(limit, options_.poll_timeout));
   for (const PoolerView& pooler : view.poolers) {
     if (pooler.tombstoned) continue;
-    const bool awaited = IsFresh(pooler, now, thresholds_);
+    const bool awaited = IsResponsive(pooler, now, thresholds_);
     if (awaited) ++round->awaited;
     polls_.Spawn("poll", PollInRound(round, pooler.member, awaited, deadline));
   }

@@ -70,10 +70,13 @@ bool IsStreaming(const PoolerView& pooler) {
   return pooler.postgres().replication_status().wal_receiver_status() == "streaming";
 }
 
-bool IsPromptStandby(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds) {
+bool IsResponsive(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds) {
   return IsFresh(pooler, now, thresholds) && now.steady - *pooler.last_heard <= thresholds.Unheard() &&
-         pooler.postgres().postgres_ready() && !IsRunningAsPrimary(pooler) &&
          pooler.answer_stall.value_or(Duration::zero()) < thresholds.stall;
+}
+
+bool IsPromptStandby(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds) {
+  return IsResponsive(pooler, now, thresholds) && pooler.postgres().postgres_ready() && !IsRunningAsPrimary(pooler);
 }
 
 bool IsSelfRevoked(const ShardFacts& facts, const PoolerView& pooler) {

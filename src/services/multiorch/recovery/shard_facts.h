@@ -80,7 +80,9 @@ bool IsServingLeader(const ShardFacts& facts, const PoolerView& pooler);
 bool IsResigning(const ShardFacts& facts, const PoolerView& pooler);
 // Its receiver streams from somebody.
 bool IsStreaming(const PoolerView& pooler);
-// Reports right now as a standby whose PostgreSQL answers: it can be recruited within milliseconds.
+// Its pooler reports right now, and nothing says that its PostgreSQL doesn't answer: so will a question.
+bool IsResponsive(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds);
+// IsResponsive(), as a standby that is ready: it can be recruited within milliseconds.
 bool IsPromptStandby(const PoolerView& pooler, const Moment& now, const Thresholds& thresholds);
 // Promised a term beyond the rule in force, which therefore can't be followed.
 bool IsSelfRevoked(const ShardFacts& facts, const PoolerView& pooler);

@@ -8,10 +8,7 @@ namespace {
 
 bool IsWitness(const AnalysisInput& input, const PoolerView& pooler) {
   if (pooler.member == input.facts.leader || !input.facts.cohort.Contains(pooler.member)) return false;
-  const bool reports = IsFresh(pooler, input.now, input.thresholds) &&
-                       input.now.steady - *pooler.last_heard <= input.thresholds.Unheard();
-  return reports && pooler.postgres().postgres_ready() &&
-         pooler.answer_stall.value_or(Duration::zero()) < input.thresholds.stall;
+  return IsResponsive(pooler, input.now, input.thresholds) && pooler.postgres().postgres_ready();
 }
 
 // Its own WAL holds the rule in force, so it has streamed from its leader; or the rule is old enough for everybody.
@@ -23,6 +20,12 @@ bool HadTimeToAttach(const AnalysisInput& input, const PoolerView& pooler) {
 bool WouldFollow(const AnalysisInput& input, const PoolerView& pooler) {
   const auto& recorded = pooler.consensus().replication_primary().primary();
   return consensus::SameMember(recorded.id(), input.facts.rule().leader_id()) || IsSelfRevoked(input.facts, pooler);
+}
+
+// Its receiver has been gone for a while, or by its own promise.
+bool StaysAway(const AnalysisInput& input, const PoolerView& pooler) {
+  return IsSelfRevoked(input.facts, pooler) ||
+         pooler.detached.value_or(Duration::max()) >= input.thresholds.detached / 2;
 }
 
 }  // namespace
@@ -41,8 +44,7 @@ Testimony Testify(const AnalysisInput& input, Duration still_for) {
     if (IsStreaming(pooler)) {
       const bool still = pooler.progress_stall && *pooler.progress_stall >= still_for;
       (still ? testimony.standing_still : testimony.seeing).Insert(pooler.member);
-    } else if (WouldFollow(input, pooler) && HadTimeToAttach(input, pooler) &&
-               pooler.detached.value_or(Duration::max()) >= input.thresholds.detached / 2) {
+    } else if (WouldFollow(input, pooler) && HadTimeToAttach(input, pooler) && StaysAway(input, pooler)) {
       testimony.cut_off.Insert(pooler.member);
     }
   }
