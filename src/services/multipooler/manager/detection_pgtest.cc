@@ -203,7 +203,8 @@ Awaitable<void> ADeadPostmasterIsReportedWithinMilliseconds(Shard& shard) {
   EXPECT_LT(*reports.first_match - killed, 100ms);
   EXPECT_GT(reports.changes, changes);
   EXPECT_FALSE(reports.last.status().postgres_ready());
-  EXPECT_NE(leader.manager->serving().state().status, ServingStatus::kServing);
+  EXPECT_TRUE(co_await shard.members.Until(
+      [&] { return leader.manager->serving().state().status != ServingStatus::kServing; }));
   // It comes back as a standby, and asks for an election.
   leader.sql->DropIdle();
   leader.manager->SetPostgresRestartsEnabled(true);
