@@ -25,7 +25,6 @@ constexpr std::string_view kUsage =
     "options:\n"
     "  NAME=N             explore: a bound: nodes required attempts writes changes crashes restarts rewinds restores\n"
     "  --off RULE         explore, switches\n"
-    "  --on RULE          explore: newest-rule-first\n"
     "  --only INVARIANT   explore: check only this one (1..8); may be repeated\n"
     "  --traces FOLDER    where the traces are\n"
     "  --steps N          walk: steps for each number of nodes\n"
@@ -67,11 +66,6 @@ bool ParseInvariant(std::string_view value, Options& options) {
 
 bool ParseOption(std::string_view name, std::string_view value, Options& options) {
   if (name == "--off") return ParseRule(value, options);
-  if (name == "--on") {
-    auto rule = RuleByName(value);
-    if (rule) options.model.switches.TurnOn(*rule);
-    return rule.has_value();
-  }
   if (name == "--only") return ParseInvariant(value, options);
   if (name == "--traces") {
     options.traces = value;

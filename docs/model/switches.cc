@@ -29,6 +29,7 @@ constexpr std::array<RuleInfo, kRules> kInfo{{
     {Rule::kDecisionCohortToo, "decision-cohort-too", "6.2", "with an open proposal, only its cohort is recruited",
      false},
     {Rule::kLsnOrder, "lsn-order", "1", "any recruit at the highest rule may lead", true},
+    {Rule::kNewestRuleFirst, "newest-rule-first", "1", "a decision beats a newer open proposal", false},
     {Rule::kCarryOver, "carry-over", "6.3", "an open proposal is decided under its old number first", false},
     {Rule::kPromoteNeedsPromise, "promote-needs-promise", "5", "Promote is accepted without its term's promise", false},
     {Rule::kCompareAndSwap, "compare-and-swap", "2", "a rule is written over another one than was read", true},
@@ -59,7 +60,6 @@ constexpr std::array<RuleInfo, kRules> kInfo{{
      false},
     {Rule::kFloorOfFollowed, "floor-of-followed", "8.3", "... or from the leader of a rule below one it had followed",
      false},
-    {Rule::kNewestRuleFirst, "newest-rule-first", "new", "as specified: a decision beats a newer open proposal", false},
 }};
 
 constexpr bool InOrder() {

@@ -29,6 +29,7 @@ enum class Rule {
   kCandidacy,
   kDecisionCohortToo,
   kLsnOrder,
+  kNewestRuleFirst,
   kCarryOver,
   // promotion
   kPromoteNeedsPromise,
@@ -55,8 +56,6 @@ enum class Rule {
   kRestoreFloor,
   kFloorFromPrimary,
   kFloorOfFollowed,
-  // proposed by this model
-  kNewestRuleFirst,
   kCount,
 };
 
@@ -74,10 +73,9 @@ std::span<const RuleInfo> AllRules();
 const RuleInfo& InfoOf(Rule rule);
 std::optional<Rule> RuleByName(std::string_view name);
 
-// As specified, unless turned off or on.
+// All on, unless turned off.
 class Switches {
  public:
-  Switches() { TurnOff(Rule::kNewestRuleFirst); }
   bool On(Rule rule) const { return !off_[static_cast<int>(rule)]; }
   void TurnOff(Rule rule) { off_.set(static_cast<int>(rule)); }
   void TurnOn(Rule rule) { off_.reset(static_cast<int>(rule)); }

@@ -13,7 +13,7 @@ inline Position PositionOf(const Node& node) {
   return PositionAt(node, node.length);
 }
 
-// Decisions first, then proposals (with newest-rule-first: the highest rules, decided or not, before both); then, for
+// The highest rules first, decided or not (without newest-rule-first: not), then decisions, then proposals; then, for
 // positions, LSNs.
 int CompareRules(const Model& model, const State& state, const Position& a, const Position& b);
 int ComparePositions(const Model& model, const State& state, const Position& a, const Position& b);

@@ -7,6 +7,17 @@
 namespace multigres::consensus {
 namespace {
 
+bool Less(const RuleNumber& a, const RuleNumber& b) {
+  return Compare(a, b) < 0;
+}
+
+std::strong_ordering CompareNumbers(const RuleNumber& decision_a, const RuleNumber& proposal_a,
+                                    const RuleNumber& decision_b, const RuleNumber& proposal_b) {
+  auto order = Compare(std::max(decision_a, proposal_a, Less), std::max(decision_b, proposal_b, Less));
+  if (order == 0) order = Compare(decision_a, decision_b);
+  return order != 0 ? order : Compare(proposal_a, proposal_b);
+}
+
 template <class LsnHolder>
 std::strong_ordering CompareWithLsn(const LsnHolder& a, const LsnHolder& b) {
   auto order = CompareRules(a.position(), b.position());
@@ -16,13 +27,12 @@ std::strong_ordering CompareWithLsn(const LsnHolder& a, const LsnHolder& b) {
 }  // namespace
 
 std::strong_ordering CompareRules(const RulePosition& a, const RulePosition& b) {
-  auto order = Compare(a.decision().rule_number(), b.decision().rule_number());
-  return order != 0 ? order : Compare(a.proposal().rule_number(), b.proposal().rule_number());
+  return CompareNumbers(a.decision().rule_number(), a.proposal().rule_number(), b.decision().rule_number(),
+                        b.proposal().rule_number());
 }
 
 std::strong_ordering CompareRules(const RuleNumberPosition& a, const RuleNumberPosition& b) {
-  auto order = Compare(a.decision(), b.decision());
-  return order != 0 ? order : Compare(a.proposal(), b.proposal());
+  return CompareNumbers(a.decision(), a.proposal(), b.decision(), b.proposal());
 }
 
 std::strong_ordering ComparePositions(const PoolerPosition& a, const PoolerPosition& b) {

@@ -11,8 +11,8 @@
 
 namespace multigres::consensus {
 
-// Decisions first, then proposals: a decision beats any foreign proposal, even a higher-numbered one. A missing rule is
-// {0,0}.
+// The highest rule of each first, decided or not; then the decisions. A missing rule is {0,0}. An open proposal beats a
+// lower-numbered decision (docs/adr/0008-newest-rule-first.md): a quorum may hold it without anybody here knowing.
 std::strong_ordering CompareRules(const RulePosition& a, const RulePosition& b);
 std::strong_ordering CompareRules(const RuleNumberPosition& a, const RuleNumberPosition& b);
 // Rules, then LSN (unparseable = lowest): a higher rule beats a higher LSN.

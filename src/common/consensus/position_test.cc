@@ -18,12 +18,13 @@ RulePosition Rules(int decision_term, int decision_subterm, int proposal_term = 
   return rules;
 }
 
-TEST(Position, OrdersByDecisionThenProposalThenLsn) {
+TEST(Position, OrdersByHighestRuleThenDecisionThenLsn) {
   const PoolerPosition ascending[] = {
       At(Rules(1, 0), "garbage"),   At(Rules(1, 0), "0/0"),       At(Rules(1, 0), "0/FFFFFFFF"),
       At(Rules(1, 0), "1/0"),       At(Rules(1, 0, 1, 1), "0/1"),  // a higher rule beats a higher LSN
-      At(Rules(1, 0, 5, 0), "0/1"), At(Rules(1, 1), "0/1"),        // a decision beats any foreign proposal
-      At(Rules(2, 0), "0/1"),
+      At(Rules(1, 1), "0/1"),                                      // ... decided
+      At(Rules(1, 0, 2, 0), "0/1"),                                // a newer proposal beats any older decision
+      At(Rules(1, 1, 2, 0), "0/1"), At(Rules(2, 0), "0/1"),
   };
   for (std::size_t i = 0; i < std::size(ascending); ++i) {
     for (std::size_t j = 0; j < std::size(ascending); ++j) {

@@ -76,6 +76,19 @@ TEST(BuildProposal, WithAThirdToAcknowledgeAResigningLeaderIsReplaced) {
   EXPECT_EQ(LeaderOf(BuildProposal(kTerm2, recruits, kNow)), "z1_a") << "nobody else could acknowledge";
 }
 
+// A decided 1.1 alone, after term 2 had carried it over into 2.0, which a quorum may hold by now.
+TEST(BuildProposal, ANewerOpenRuleBeatsAnOlderDecision) {
+  const TermRevocation third = Promise(3, 1, 1);
+  const ShardRule carried = Rule(1, 1, "z1_a", kThree);
+  const std::vector<Candidate> recruits = {
+      MakeCandidate("z1_a", At(Decided(carried), "0/200"), third),
+      MakeCandidate("z2_b", At(Undecided(Rule(1, 0, "z1_a", kThree), Rule(2, 0, "z3_c", kThree)), "0/100"), third)};
+  auto refused = BuildProposal(third, recruits, kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::kAborted) << "2.0 is not what the term was given for";
+  EXPECT_EQ(RuleNumberText(HighestRuleNumber(*MostAdvancedRules(recruits))), "2.0");
+}
+
 TEST(BuildProposal, RefusesRecruitsThatDoNotSuffice) {
   const Candidate a = MakeCandidate("z1_a", At(One(), "0/100"), kTerm2);
   const Candidate b = MakeCandidate("z2_b", At(One(), "0/100"), kTerm2);
