@@ -229,6 +229,7 @@ std::vector<servenv::StatusTable> Service::StatusTables() const {
     table.rows.push_back({id, entry.record.database, leadership, lifecycle});
   }
   std::vector<servenv::StatusTable> tables;
+  tables.reserve(by_cell.size());
   for (auto& [cell, table] : by_cell) tables.push_back(std::move(table));
   return tables;
 }
