@@ -117,6 +117,11 @@ Awaitable<void> PoolerManager::MonitorTick() {
 Awaitable<void> PoolerManager::Observe() {
   if (state_.unresponsive) co_return;
   auto seen = co_await agent_->Look(true, clock().After(config_.unready_timeout));
+  if (!seen && seen.error().code() != Code::kDeadlineExceeded) {
+    // A session that was ended says nothing about the server.
+    server_.Disconnect();
+    seen = co_await agent_->Look(true, clock().After(config_.unready_timeout));
+  }
   if (seen) {
     (void)agent_->Take(std::move(*seen));
   } else if (seen.error().code() != Code::kDeadlineExceeded) {
