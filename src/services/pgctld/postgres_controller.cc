@@ -23,6 +23,8 @@ constexpr Duration kCheckpointTimeout = seconds(10);
 constexpr Duration kInitTimeout = minutes(10);
 constexpr Duration kRewindTimeout = minutes(30);
 constexpr Duration kRestoreCommandGrace = seconds(2);
+// pg_controldata's word for a standby that wasn't shut down.
+constexpr std::string_view kCrashedStandby = "in archive recovery";
 
 // .pgpass (manual, "The Password File"): ':' and '\' are escaped.
 std::string PassfileText(const PostgresOptions& options) {
@@ -90,10 +92,28 @@ Awaitable<Result<bool>> PostgresController::RecoverIfUnclean(Deadline deadline) 
   auto state = co_await ReadClusterState(reactor_, options_, deadline);
   if (!state) co_return std::unexpected(std::move(state.error()));
   if (IsCleanState(*state)) co_return false;
+  if (*state == kCrashedStandby) {
+    auto closed = co_await CloseStandby();
+    if (!closed) co_return std::unexpected(std::move(closed.error()));
+    co_return false;
+  }
   logger_.Info("recovering in single-user mode", {{"cluster_state", *state}});
   auto recovered = co_await RecoverInSingleUserMode(reactor_, options_, deadline);
   if (!recovered) co_return std::unexpected(std::move(recovered.error()));
   co_return true;
+}
+
+// Single-user recovery ends the WAL with a checkpoint of its own. In a standby's WAL that record stands where its
+// leader has another one, on the same timeline: pg_rewind doesn't see it, and the standby can never stream again.
+Awaitable<Result<>> PostgresController::CloseStandby() {
+  logger_.Info("shutting a crashed standby down cleanly");
+  StartRequest request;
+  request.extra_args = {"-c", "primary_conninfo=", "-c", "restore_command="};
+  auto started = co_await StartLocked(std::move(request));
+  if (!started) co_return Fail(std::move(started), "start of a crashed standby");
+  auto stopped = co_await StopLocked(StopMode::kFast, options_.timeout);
+  if (!stopped) co_return Fail(std::move(stopped), "shutdown of a crashed standby");
+  co_return Result<>();
 }
 
 Awaitable<Result<StartOutcome>> PostgresController::Start(StartRequest request) {
@@ -116,9 +136,14 @@ Awaitable<Result<StartOutcome>> PostgresController::StartLocked(StartRequest req
   if (!cleared) co_return std::unexpected(std::move(cleared.error()));
   StartOutcome outcome;
   if (request.allow_crash_recovery && request.suspected_divergence && directory_.HasStandbySignal()) {
-    auto recovered = co_await RecoverIfUnclean(clock().After(kRewindTimeout));
-    if (!recovered) co_return std::unexpected(std::move(recovered.error()));
-    outcome.crash_recovery_ran = *recovered;
+    auto state = co_await ReadClusterState(reactor_, options_, clock().After(options_.timeout));
+    if (!state) co_return std::unexpected(std::move(state.error()));
+    // A crashed standby goes on where it was, by its start alone.
+    if (*state != kCrashedStandby) {
+      auto recovered = co_await RecoverIfUnclean(clock().After(kRewindTimeout));
+      if (!recovered) co_return std::unexpected(std::move(recovered.error()));
+      outcome.crash_recovery_ran = *recovered;
+    }
   }
   auto prepared = request.as_primary ? directory_.RemoveSignalFiles() : directory_.CreateStandbySignal();
   if (prepared) prepared = InstallServerConfig(options_, options_.data_dir);

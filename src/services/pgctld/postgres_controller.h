@@ -65,7 +65,7 @@ class PostgresController {
   // Message "already initialized" if it is.
   Awaitable<Result<std::string>> InitDataDir(InitRequest request);
   // As a standby (standby.signal is written) unless as_primary. Single-user recovery first only if allowed, suspected,
-  // a standby, and not cleanly shut down.
+  // a standby, and a crash interrupted it as a primary.
   Awaitable<Result<StartOutcome>> Start(StartRequest request);
   // CHECKPOINT first (best effort), then the signal. Not running = success. timeout 0 = configured.
   Awaitable<Result<std::string>> Stop(StopMode mode, Duration timeout);
@@ -76,7 +76,8 @@ class PostgresController {
   Awaitable<Result<ServerStatus>> Status();
   // Of a running server, asked by SQL. Empty fields = this one.
   Awaitable<Result<std::string>> Version(std::string host, std::uint16_t port, std::string database);
-  // FAILED_PRECONDITION while it runs. Recovers in single-user mode first if it wasn't shut down cleanly.
+  // FAILED_PRECONDITION while it runs. If it wasn't shut down cleanly, recovers in single-user mode first; a standby,
+  // whose WAL must stay its leader's, is started and shut down instead.
   Awaitable<Result<std::string>> Rewind(RewindRequest request);
 
   struct RestoreCommandOutcome {
@@ -91,6 +92,7 @@ class PostgresController {
   Awaitable<Result<StartOutcome>> StartLocked(StartRequest request);
   Awaitable<Result<std::string>> StopLocked(StopMode mode, Duration timeout);
   Awaitable<Result<bool>> RecoverIfUnclean(Deadline deadline);
+  Awaitable<Result<>> CloseStandby();
   Awaitable<void> Checkpoint(const RunningPostmaster& postmaster, Deadline deadline);
   Duration TimeoutOr(Duration timeout) const { return timeout > Duration::zero() ? timeout : options_.timeout; }
   Clock& clock() { return reactor_.clock(); }

@@ -292,6 +292,64 @@ TEST(PostgresController, RewindsADivergedServerAfterACrash) {
   });
 }
 
+// A follower that crashes, is asked for a rewind that it doesn't need, and goes on following.
+TEST(PostgresController, ARewindAddsNothingToTheWalOfACrashedStandby) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Server leader(reactor, 5432);
+    Server follower(reactor, 5433);
+    if (!co_await Initialize(leader)) co_return;
+    Ok(co_await follower.controller.Prepare());
+    StartRequest as_primary;
+    as_primary.as_primary = true;
+    if (!Ok(co_await leader.controller.Start(as_primary))) co_return;
+    Ok(co_await leader.Sql("CREATE TABLE t(i int); INSERT INTO t VALUES (1)"));
+    SpawnOptions copy;
+    copy.argv = {leader.options.Program("pg_basebackup"),
+                 "-w",
+                 "-X",
+                 "stream",
+                 "-c",
+                 "fast",
+                 "-N",
+                 "-R",
+                 "-D",
+                 follower.options.data_dir,
+                 "-d",
+                 fmt::format("host={} port=5432 user=postgres passfile={}", leader.options.socket_dir(),
+                             leader.options.passfile())};
+    auto copied = co_await RunProcess(reactor, std::move(copy), reactor.clock().After(20s));
+    if (!Ok(copied)) co_return;
+    EXPECT_TRUE(copied->status.Succeeded()) << copied->error;
+    const auto holds = [&](std::string rows) -> Awaitable<bool> {
+      const Deadline deadline = reactor.clock().After(20s);
+      while (!deadline.Passed(reactor.clock().Now())) {
+        auto seen = co_await follower.Sql("SELECT string_agg(i::text, ',' ORDER BY i) FROM t");
+        if (seen && *seen == rows) co_return true;
+        co_await SleepFor(reactor.clock(), 20ms);
+      }
+      co_return false;
+    };
+    auto started = co_await follower.controller.Start({});
+    if (!Ok(started)) co_return;
+    Ok(co_await leader.Sql("INSERT INTO t VALUES (2)"));
+    EXPECT_TRUE(co_await holds("1,2"));
+    EXPECT_EQ(::kill(started->pid, SIGQUIT), 0);
+    Ok(co_await follower.controller.Stop(StopMode::kImmediate, 5s));
+    Ok(co_await leader.Sql("INSERT INTO t VALUES (3)"));
+    RewindRequest rewind;
+    rewind.source_host = leader.options.socket_dir();
+    rewind.source_port = 5432;
+    rewind.dry_run = true;
+    Ok(co_await follower.controller.Rewind(rewind));
+    auto state = co_await ReadClusterState(reactor, follower.options, reactor.clock().After(5s));
+    if (Ok(state)) EXPECT_EQ(*state, "shut down in recovery");
+    if (!Ok(co_await follower.controller.Start({}))) co_return;
+    EXPECT_TRUE(co_await holds("1,2,3"));
+    co_await follower.TearDown();
+    co_await leader.TearDown();
+  });
+}
+
 TEST(PostgresController, EndsARestoreCommandByItsPidFile) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Server server(reactor);
