@@ -4,7 +4,6 @@
 #include "common/topoclient/components.h"
 #include "common/topoclient/names.h"
 #include "multipoolermanagerservice.rpc.h"
-#include "tools/async/task_group.h"
 
 namespace multigres::pooler::manager {
 
@@ -18,11 +17,12 @@ constexpr Duration kAnswerTimeout = std::chrono::seconds(2);
 }  // namespace
 
 TopologyPeers::TopologyPeers(topo::Store& store, pb::ID self, pb::ShardKey shard)
-    : store_(store), self_(std::move(self)), shard_(std::move(shard)) {}
+    : store_(store), self_(std::move(self)), shard_(std::move(shard)), asking_(store.reactor().executor()) {}
 
 TopologyPeers::~TopologyPeers() = default;
 
 Awaitable<void> TopologyPeers::Close() {
+  co_await asking_.CancelAndJoin();
   for (auto& [address, channel] : channels_) co_await channel->Close();
   channels_.clear();
 }
@@ -56,18 +56,28 @@ Awaitable<Result<StatusResponse>> TopologyPeers::Ask(const pb::MultiPooler& reco
   co_return co_await client.Status({}, options);
 }
 
-Awaitable<void> TopologyPeers::AskInto(Peer& peer, Deadline deadline) {
-  auto status = co_await Ask(peer.record, deadline);
-  if (status) peer.status = std::move(*status);
+// One survey; outlives a caller that goes away while answers come in.
+struct TopologyPeers::Round {
+  std::vector<Peer> peers;
+  std::size_t pending = 0;
+  Event done;
+};
+
+Awaitable<void> TopologyPeers::AskInto(std::shared_ptr<Round> round, std::size_t index, Deadline deadline) {
+  auto status = co_await Ask(round->peers[index].record, deadline);
+  if (status) round->peers[index].status = std::move(*status);
+  if (--round->pending == 0) round->done.Set();
 }
 
 Awaitable<Result<std::vector<Peer>>> TopologyPeers::Survey(Deadline deadline) {
   auto peers = co_await Registered(deadline);
-  if (!peers) co_return peers;
-  TaskGroup tasks(store_.reactor().executor());
-  for (Peer& peer : *peers) tasks.Spawn("ask peer", AskInto(peer, deadline));
-  co_await tasks.Join();
-  co_return peers;
+  if (!peers || peers->empty()) co_return peers;
+  auto round = std::make_shared<Round>();
+  round->peers = std::move(*peers);
+  round->pending = round->peers.size();
+  for (std::size_t i = 0; i < round->peers.size(); ++i) asking_.Spawn("ask peer", AskInto(round, i, deadline));
+  co_await round->done.Wait();
+  co_return std::move(round->peers);
 }
 
 Awaitable<Result<StatusResponse>> TopologyPeers::StatusOf(pb::ID id, Deadline deadline) {

@@ -11,6 +11,7 @@
 #include "common/rpc/channel.h"
 #include "common/topoclient/store.h"
 #include "multipoolermanagerdata.pb.h"
+#include "tools/async/task_group.h"
 
 namespace multigres::pooler::manager {
 
@@ -49,12 +50,14 @@ class TopologyPeers final : public Peers {
   Awaitable<Result<std::vector<Peer>>> Registered(Deadline deadline);
   Awaitable<Result<::multipoolermanagerdata::StatusResponse>> Ask(const ::clustermetadata::MultiPooler& record,
                                                                   Deadline deadline);
-  Awaitable<void> AskInto(Peer& peer, Deadline deadline);
+  struct Round;
+  Awaitable<void> AskInto(std::shared_ptr<Round> round, std::size_t index, Deadline deadline);
 
   topo::Store& store_;
   const ::clustermetadata::ID self_;
   const ::clustermetadata::ShardKey shard_;
   std::map<std::string, std::unique_ptr<rpc::Channel>> channels_;  // by address
+  TaskGroup asking_;
 };
 
 }  // namespace multigres::pooler::manager
