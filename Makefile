@@ -2,10 +2,11 @@
 # make test                    build and run the whole test suite
 # make chaos                   a real cluster, real clients, every fault, and a table; FAULTS, RUNS, DURATION, SYSTEM (docs/chaos.md)
 # make model                   explore the rule change exhaustively (docs/model); MODEL=walk and others: a part of it
+# make sim SEEDS=20000         the simulation of agent, manager and orchestrators (docs/simulation.md)
 # make build bench lint format fuzz clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build binaries deps test chaos model start stop status bench lint format fuzz clean
+.PHONY: build binaries deps test chaos model sim start stop status bench lint format fuzz clean
 
 PRESET ?= release
 BUILD := build/$(PRESET)
@@ -17,6 +18,8 @@ RUNS ?= 1
 DURATION ?= 0
 SYSTEM ?= both
 CHAOS_OPTIONS ?=
+# How many runs `make sim` makes.
+SEEDS ?= 20000
 # Seconds that `make fuzz` gives each fuzzer.
 FUZZ_SECONDS ?= 30
 SOURCES = $(shell git ls-files '*.h' '*.cc' '*.inl')
@@ -39,6 +42,10 @@ test: build
 chaos: binaries
 	MULTIGRES_BIN_DIR=$(BUILD)/bin /usr/bin/python3 -B test/chaos/chaos.py --results chaos-results --faults $(FAULTS) --runs $(RUNS) \
 	  --duration $(DURATION) --system $(SYSTEM) $(CHAOS_OPTIONS)
+
+sim: deps $(BUILD)/build.ninja
+	cmake --build $(BUILD) --target sim
+	$(BUILD)/bin/sim --seeds $(SEEDS) --workers $$(nproc)
 
 start: binaries
 	@[[ -f $(CLUSTER_CONFIG)/multigres.yaml ]] || $(MULTIGRES) cluster init --config-path $(CLUSTER_CONFIG)

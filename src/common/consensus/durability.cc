@@ -1,6 +1,7 @@
 #include "common/consensus/durability.h"
 
 #include "clustermetadata.pb.h"
+#include "common/consensus/safety.h"
 
 namespace multigres::consensus {
 namespace {
@@ -142,12 +143,12 @@ Result<> CheckRecruitment(const DurabilityPolicy& policy, const MemberSet& cohor
   if (!achievable) return achievable;
   const MemberSet members = recruits.Intersection(cohort);
   const MemberSet rest = cohort.Minus(members);
-  if (members.size() * 2 <= cohort.size()) {
+  if (members.size() * 2 <= cohort.size() && Enforced(SafetyRule::kMajority)) {
     return Fail(
         Code::kFailedPrecondition,
         fmt::format("recruitment insufficient: [{}] is not a majority of cohort [{}]", members.Text(), cohort.Text()));
   }
-  if (Satisfies(policy, rest)) {
+  if (Satisfies(policy, rest) && Enforced(SafetyRule::kUnrecruitedSet)) {
     return Fail(Code::kFailedPrecondition,
                 fmt::format("recruitment insufficient: the unrecruited [{}] satisfy {} by themselves", rest.Text(),
                             PolicyText(policy)));

@@ -6,6 +6,7 @@
 #include "common/consensus/position.h"
 #include "common/consensus/revocation.h"
 #include "common/consensus/rule_number.h"
+#include "common/consensus/safety.h"
 #include "common/consensus/transition.h"
 #include "common/consensus/wall_time.h"
 
@@ -57,7 +58,7 @@ Result<const RulePosition*> AgreedRules(const TermRevocation& revocation, const 
   auto content = CheckEquivocation(positions);
   if (!content) return std::unexpected(std::move(content.error()));
   auto order = Compare(HighestRuleNumber(*best), revocation.outgoing_rule());
-  if (order == 0) return best;
+  if (order == 0 || !Enforced(SafetyRule::kOutgoingRuleAgreed)) return best;
   const std::string text =
       fmt::format("recruits are at rule {}, term {} was started from rule {}", RulePositionText(*best),
                   revocation.revoked_below_term(), RuleNumberText(revocation.outgoing_rule()));
@@ -69,6 +70,7 @@ Result<> CheckQuorums(const RulePosition& rules, const MemberSet& members) {
   const MemberSet cohort = MemberSet::Of(rule.cohort_members());
   auto feasible = CheckFeasible(rule.durability_policy(), cohort, members);
   if (!feasible || !HasProposal(rules) || rules.decision().cohort_members().empty()) return feasible;
+  if (!Enforced(SafetyRule::kDecisionsCohort)) return feasible;
   return CheckRecruitment(rules.decision().durability_policy(), MemberSet::Of(rules.decision().cohort_members()),
                           members);
 }
@@ -254,7 +256,7 @@ Result<CoordinatorProposal> BuildCertifiedProposal(const ExternallyCertifiedRevo
 
 bool IsBetterLeader(const Candidate& a, const Candidate& b) {
   auto order = ComparePositions(a.status.current_position(), b.status.current_position());
-  if (order != 0) return order > 0;
+  if (order != 0 && Enforced(SafetyRule::kMostAdvancedLeads)) return order > 0;
   if (a.resigning != b.resigning) return !a.resigning;
   if (a.failover_slots_ready != b.failover_slots_ready) return a.failover_slots_ready > b.failover_slots_ready;
   return MemberText(a.status.id()) < MemberText(b.status.id());

@@ -5,6 +5,7 @@
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
 #include "common/consensus/rule_number.h"
+#include "common/consensus/safety.h"
 
 namespace multigres::consensus {
 namespace {
@@ -33,11 +34,12 @@ Result<> CheckComplete(const TermRevocation& revocation) {
 }
 
 Result<> CheckAgainstStored(const TermRevocation& stored, const TermRevocation& incoming) {
-  if (stored.revoked_below_term() > incoming.revoked_below_term()) {
+  if (stored.revoked_below_term() > incoming.revoked_below_term() && Enforced(SafetyRule::kTermsCompared)) {
     return Fail(Code::kFailedPrecondition, fmt::format("already promised term {}, which is above term {}",
                                                        stored.revoked_below_term(), incoming.revoked_below_term()));
   }
-  if (stored.revoked_below_term() == incoming.revoked_below_term() && !SameAttempt(stored, incoming)) {
+  if (stored.revoked_below_term() == incoming.revoked_below_term() && !SameAttempt(stored, incoming) &&
+      Enforced(SafetyRule::kOneCoordinatorPerTerm)) {
     return Fail(Code::kFailedPrecondition,
                 fmt::format("term {} is already promised to another attempt, of coordinator {}",
                             stored.revoked_below_term(), MemberText(stored.accepted_coordinator_id())));
@@ -54,7 +56,8 @@ bool IsSet(const TermRevocation& revocation) {
 bool IsRuleRevoked(const RulePosition& position, const TermRevocation* revocation) {
   if (revocation == nullptr || !IsSet(*revocation) || !revocation->has_outgoing_rule()) return false;
   const RuleNumber& decision = position.decision().rule_number();
-  const std::int64_t proposal_term = HasProposal(position) ? position.proposal().rule_number().coordinator_term() : 0;
+  const bool counts = HasProposal(position) && Enforced(SafetyRule::kProposalTermsCount);
+  const std::int64_t proposal_term = counts ? position.proposal().rule_number().coordinator_term() : 0;
   const std::int64_t term = revocation->revoked_below_term();
   if (decision.coordinator_term() >= term || proposal_term >= term) return false;
   if (proposal_term > decision.coordinator_term()) return true;
@@ -62,7 +65,7 @@ bool IsRuleRevoked(const RulePosition& position, const TermRevocation* revocatio
 }
 
 bool IsFloorOutstanding(const PoolerPosition& own, const LsnPosition* recruit_floor) {
-  if (recruit_floor == nullptr) return false;
+  if (recruit_floor == nullptr || !Enforced(SafetyRule::kFloor)) return false;
   if (!LsnOrLowest(recruit_floor->lsn())) return true;
   return ComparePositions(Numbers(own), *recruit_floor) < 0;
 }
@@ -78,7 +81,7 @@ Result<> ValidateRevocation(const PoolerPosition& own, const TermRevocation* sto
   if (!LsnOrLowest(own.lsn())) {
     return Fail(Code::kFailedPrecondition, fmt::format("own WAL position '{}' is unknown", own.lsn()));
   }
-  if (!IsRuleRevoked(own.position(), &incoming)) {
+  if (!IsRuleRevoked(own.position(), &incoming) && Enforced(SafetyRule::kOwnRuleRevoked)) {
     return Fail(Code::kFailedPrecondition, fmt::format("own rule {} is not revoked below term {} with outgoing rule {}",
                                                        RulePositionText(own.position()), incoming.revoked_below_term(),
                                                        RuleNumberText(incoming.outgoing_rule())));
@@ -94,7 +97,8 @@ Result<> ValidateRevocation(const PoolerPosition& own, const TermRevocation* sto
 
 TermRevocation MergePromise(const TermRevocation* stored, const TermRevocation& incoming) {
   TermRevocation merged = incoming;
-  if (stored != nullptr && IsSet(*stored) && Compare(stored->outgoing_rule(), incoming.outgoing_rule()) > 0) {
+  const bool grow = Enforced(SafetyRule::kPromisesOnlyGrow);
+  if (grow && stored != nullptr && IsSet(*stored) && Compare(stored->outgoing_rule(), incoming.outgoing_rule()) > 0) {
     *merged.mutable_outgoing_rule() = stored->outgoing_rule();
   }
   return merged;

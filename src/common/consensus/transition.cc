@@ -2,6 +2,7 @@
 
 #include "common/consensus/position.h"
 #include "common/consensus/rule_number.h"
+#include "common/consensus/safety.h"
 
 namespace multigres::consensus {
 namespace {
@@ -15,7 +16,7 @@ AckRequirement RequirementOf(const ShardRule& rule) {
 Result<AckRequirement> BothRequirement(const ShardRule& outgoing, const ShardRule& incoming) {
   AckRequirement from = RequirementOf(outgoing);
   AckRequirement to = RequirementOf(incoming);
-  if (from.cohort.empty()) return to;
+  if (from.cohort.empty() || !Enforced(SafetyRule::kBothAcknowledge)) return to;
   const bool same_type = from.policy.quorum_type() == to.policy.quorum_type();
   const bool same_count = from.policy.required_count() == to.policy.required_count();
   if (same_type && same_count) {

@@ -6,16 +6,19 @@
 #include "common/consensus/revocation.h"
 #include "common/consensus/routing_role.h"
 #include "common/consensus/rule_number.h"
+#include "common/consensus/safety.h"
 #include "services/multipooler/replication/standby_control.h"
 
 namespace multigres::pooler::consensus {
 
 namespace pb = ::clustermetadata;
 using multigres::consensus::CompareRules;
+using multigres::consensus::Enforced;
 using multigres::consensus::HighestRule;
 using multigres::consensus::HighestRuleNumber;
 using multigres::consensus::LsnText;
 using multigres::consensus::MemberText;
+using multigres::consensus::SafetyRule;
 using multigres::consensus::SameMember;
 using std::chrono::seconds;
 
@@ -116,8 +119,12 @@ bool Agent::LeadsByRule() const {
 }
 
 bool Agent::IsWritableLeader() const {
-  if (!state_.server || state_.promoting || state_.suspected_divergence) return false;
+  if (!state_.server || state_.suspected_divergence) return false;
+  if (state_.promoting && Enforced(SafetyRule::kDecisionBeforeServing)) return false;
   const pb::RulePosition& own = state_.position.position();
+  if (!Enforced(SafetyRule::kDecisionBeforeServing) && LeadsByRule()) {
+    return !state_.server->in_recovery && !IsSelfRevoked();
+  }
   const pb::RulePosition* known = state_.recorded_primary ? &state_.recorded_primary->position() : nullptr;
   const auto role =
       multigres::consensus::RoutingRole(state_.self, own, promises_.revocation(), known, !state_.server->in_recovery);
@@ -177,7 +184,11 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocat
 }
 
 Awaitable<Result<>> Agent::StopTakingPart(Deadline deadline) {
-  if (!state_.server->in_recovery) co_return co_await Demote(deadline);
+  if (!state_.server->in_recovery) {
+    if (!Enforced(SafetyRule::kPrimaryDemoted)) co_return Result<>();
+    co_return co_await Demote(deadline);
+  }
+  if (!Enforced(SafetyRule::kReceiverStopped)) co_return Result<>();
   co_return co_await replication::StopParticipation(server_, process_, deadline);
 }
 
@@ -279,7 +290,8 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::SetPrimary(pb::ReplicationPrimary 
   deadline = deadline.Earlier(clock().After(kOperation));
   auto lock = co_await Lock("set primary", deadline);
   if (!lock) co_return std::unexpected(std::move(lock.error()));
-  if (multigres::consensus::IsRuleRevoked(primary.position(), promises_.revocation())) co_return Status();
+  const bool obeys = Enforced(SafetyRule::kSetPrimaryObeysPromise);
+  if (obeys && multigres::consensus::IsRuleRevoked(primary.position(), promises_.revocation())) co_return Status();
   const bool newest = Record(primary);
   auto observed = co_await Observe(deadline);
   if (!observed && !state_.server) co_return Fail(std::move(observed), "PostgreSQL");

@@ -5,6 +5,7 @@
 #include "common/consensus/revocation.h"
 #include "common/consensus/routing_role.h"
 #include "common/consensus/rule_number.h"
+#include "common/consensus/safety.h"
 #include "services/multipooler/consensus/agent.h"
 
 namespace multigres::pooler::consensus {
@@ -233,8 +234,10 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
   if (!standbys) co_return std::unexpected(std::move(standbys.error()));
   write.standbys = *standbys;
   const pb::RuleNumber number = write.commit.rule.rule_number();
-  auto confirmed = co_await UnlessRecruited(rules_.Confirm(std::move(write), deadline));
-  if (!confirmed) co_return confirmed;
+  if (multigres::consensus::Enforced(multigres::consensus::SafetyRule::kReadmitByQuorum)) {
+    auto confirmed = co_await UnlessRecruited(rules_.Confirm(std::move(write), deadline));
+    if (!confirmed) co_return confirmed;
+  }
   state_.writes_admitted = true;
   state_.admitted_term = number.coordinator_term();
   pb::ReplicationPrimary self;

@@ -2,6 +2,7 @@
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
 #include "common/consensus/revocation.h"
+#include "common/consensus/safety.h"
 #include "services/multipooler/consensus/agent.h"
 #include "services/multipooler/replication/standby_control.h"
 
@@ -29,7 +30,9 @@ bool Agent::RewindWasInterrupted() const {
 }
 
 bool Agent::CanRejoin() const {
-  if (!state_.recorded_primary || !state_.recorded_primary->rewind_ready()) return false;
+  if (!state_.recorded_primary) return false;
+  const bool waits = multigres::consensus::Enforced(multigres::consensus::SafetyRule::kRewindReady);
+  if (waits && !state_.recorded_primary->rewind_ready()) return false;
   const auto& primary = *state_.recorded_primary;
   return !SameMember(primary.primary().id(), state_.self) &&
          !multigres::consensus::IsRuleRevoked(primary.position(), promises_.revocation());

@@ -1,5 +1,6 @@
 #include "services/multipooler/replication/standby_control.h"
 
+#include "common/consensus/safety.h"
 #include "tools/async/event.h"
 
 namespace multigres::pooler::replication {
@@ -79,6 +80,7 @@ Awaitable<Result<>> StopParticipation(Server& server, PostgresProcess& process, 
     auto resumed = co_await ResumeReplay(server, deadline);
     if (!resumed) co_return resumed;
   }
+  if (!::multigres::consensus::Enforced(::multigres::consensus::SafetyRule::kReplayAwaited)) co_return Result<>();
   co_return co_await WaitForReplay(server, deadline);
 }
 

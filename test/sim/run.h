@@ -1,0 +1,25 @@
+// One seed: a cluster of its making, faults, peace, and the verdict.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "test/sim/cluster.h"
+
+namespace multigres::sim {
+
+struct Outcome {
+  std::uint64_t seed = 0;
+  std::optional<std::string> violation;  // of an invariant
+  std::optional<std::string> unsettled;  // nothing is lost, but left in peace the shard didn't come to rest
+  std::string trace;                     // the last events, of either
+  std::uint64_t digest = 0;
+  std::size_t acknowledged = 0;
+  std::int64_t term = 0;  // reached at the end
+  std::string shape;      // "5 members, 2 orchestrators, AT_LEAST_2"
+};
+
+// Shape and faults follow from the seed alone.
+Outcome RunSeed(std::uint64_t seed, bool verbose = false);
+
+}  // namespace multigres::sim
