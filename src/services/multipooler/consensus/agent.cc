@@ -310,7 +310,9 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::SetPrimary(pb::ReplicationPrimary 
 
 Awaitable<Result<>> Agent::FollowNewer(Deadline deadline) {
   const pb::ShardRule& own = HighestRule(state_.position.position());
-  const bool led = own.has_leader_id() && SameMember(own.leader_id(), state_.self);
+  // Whoever has this leader's conninfo already has been rewound, and its rule is on its way.
+  const bool rewound = state_.server->primary_conninfo == ConninfoTo(state_.recorded_primary->primary()).Text();
+  const bool led = own.has_leader_id() && SameMember(own.leader_id(), state_.self) && !rewound;
   if (state_.server->in_recovery && !led && !state_.suspected_divergence) co_return co_await RepairConninfo(deadline);
   if (!state_.suspected_divergence) {
     logger_.Warn("divergence suspected", {{"in_recovery", state_.server->in_recovery}, {"led", led}});

@@ -149,7 +149,9 @@ bool PoolerManager::ShouldFollow() const {
 }
 
 bool PoolerManager::Streaming() const {
-  return state_.server && state_.server->receiver_status == "streaming";
+  if (!state_.server || !state_.recorded_primary) return false;
+  const pb::ShardRule& rule = multigres::consensus::HighestRule(state_.recorded_primary->position());
+  return GetsWalOf(rule.rule_number().coordinator_term(), state_.server->receiver_status, state_.server->timeline);
 }
 
 Awaitable<MonitorView> PoolerManager::Look() {
@@ -178,6 +180,8 @@ Awaitable<MonitorView> PoolerManager::Look() {
   view.self_healing = !state_.replication_stopped;
   view.should_follow = ShouldFollow();
   if (view.should_follow) {
+    const pb::ShardRule& own = multigres::consensus::HighestRule(state_.position.position());
+    view.led_last = own.has_leader_id() && SameMember(own.leader_id(), state_.self);
     view.conninfo_differs = server.primary_conninfo != agent_->ConninfoTo(state_.recorded_primary->primary()).Text();
   }
   view.restore_command_set = !server.restore_command.empty();

@@ -33,6 +33,8 @@ MonitorAction DecideOnStandby(const MonitorView& view) {
     return view.can_rejoin && view.rejoin_backoff_over ? MonitorAction::kRejoin : MonitorAction::kNone;
   }
   if (!view.self_healing || !view.should_follow) return MonitorAction::kNone;
+  // Whoever has the recorded leader's conninfo already has been rewound.
+  if (view.conninfo_differs && view.led_last) return MonitorAction::kFlagDivergence;
   if (view.conninfo_differs || view.restore_command_set) return MonitorAction::kRepairConninfo;
   return view.cut_off ? MonitorAction::kFlagDivergence : MonitorAction::kNone;
 }
@@ -47,6 +49,10 @@ MonitorAction DecideMonitorAction(const MonitorView& view) {
     return MonitorAction::kNone;  // starting, stopping or frozen: others decide about a frozen leader
   if (view.rewind_interrupted && !view.suspected_divergence) return MonitorAction::kFlagDivergence;
   return view.in_recovery ? DecideOnStandby(view) : DecideOnPrimary(view);
+}
+
+bool GetsWalOf(std::int64_t leader_term, std::string_view receiver_status, std::uint32_t receiver_timeline) {
+  return receiver_status == "streaming" && std::int64_t{receiver_timeline} > leader_term;
 }
 
 std::string_view ActionName(MonitorAction action) {

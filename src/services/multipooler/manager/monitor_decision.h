@@ -30,6 +30,7 @@ struct MonitorView {
   bool self_healing = true;       // StopReplication switches it off
   bool should_follow = false;     // a leader is recorded, it isn't this member, no promise forbids it
   bool conninfo_differs = false;  // from the recorded leader's
+  bool led_last = false;          // the highest rule in its own WAL names this member: WAL of its own may lie above
   bool restore_command_set = false;
   bool cut_off = false;  // right conninfo, not streaming for 10 s, and the leader writes and is reachable
 
@@ -42,7 +43,8 @@ enum class MonitorAction : std::uint8_t {
   kNone,
   kBootstrap,        // no data directory, or an interrupted attempt at one
   kStartAsStandby,   // the server is down
-  kFlagDivergence,   // an interrupted rewind, a server out of recovery that doesn't lead, or a follower that is cut off
+  kFlagDivergence,   // an interrupted rewind, a server out of recovery that doesn't lead, a former leader that doesn't
+                     // follow yet, or a follower that is cut off
   kRejoin,           // pg_rewind if needed, restart under the leader
   kRequestDemotion,  // a leader that came back in recovery: never promotes itself
   kReadmit,
@@ -52,6 +54,11 @@ enum class MonitorAction : std::uint8_t {
 };
 
 MonitorAction DecideMonitorAction(const MonitorView& view);
+
+// Does a follower get its leader's WAL? The receiver of one that has diverged says "streaming", too, for a moment at a
+// time and for ever, from the timeline that it would have to leave. A term's leader writes on timeline term + 1.
+bool GetsWalOf(std::int64_t leader_term, std::string_view receiver_status, std::uint32_t receiver_timeline);
+
 std::string_view ActionName(MonitorAction action);
 
 }  // namespace multigres::pooler::manager

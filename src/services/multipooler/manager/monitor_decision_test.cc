@@ -93,6 +93,24 @@ TEST(Monitor, AFollowerIsRepairedUnlessItIsToldNotTo) {
   EXPECT_EQ(DecideMonitorAction(view), MonitorAction::kNone);
 }
 
+// Its pooler may have been restarted with it, and a SetPrimary may have come before the server was up.
+TEST(Monitor, AFormerLeaderIsRewoundBeforeItFollows) {
+  MonitorView view = Follower();
+  view.conninfo_differs = true;
+  view.led_last = true;
+  EXPECT_EQ(DecideMonitorAction(view), MonitorAction::kFlagDivergence);
+  view.conninfo_differs = false;  // it has been: the new leader's rule is on its way
+  EXPECT_EQ(DecideMonitorAction(view), MonitorAction::kNone);
+}
+
+TEST(Monitor, AReceiverOnAnEarlierTimelineGetsNothingOfItsLeader) {
+  EXPECT_TRUE(GetsWalOf(4, "streaming", 5));
+  EXPECT_TRUE(GetsWalOf(4, "streaming", 6));
+  EXPECT_FALSE(GetsWalOf(4, "streaming", 4));
+  EXPECT_FALSE(GetsWalOf(4, "waiting", 5));
+  EXPECT_FALSE(GetsWalOf(4, "", 5));
+}
+
 TEST(Monitor, AFollowerThatIsCutOffWhileItsLeaderWritesHasDiverged) {
   MonitorView view = Follower();
   view.cut_off = true;
