@@ -42,8 +42,10 @@ def freeze_pooler(ctx):
 @FAULTS.add(expect="any")
 def stop_pooler(ctx):
     """SIGTERM of the leader's pooler: it leaves in order."""
+    pid = ctx.leader.pooler.pid
     ctx.strike()
     ctx.cluster.supervisor.kill(ctx.leader.pooler, signal.SIGTERM)
+    wait_until(lambda: ctx.leader.pooler.pid != pid, 60, "another pooler")
 
 
 @FAULTS.add(expect="failover")
