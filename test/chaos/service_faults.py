@@ -45,7 +45,7 @@ def stop_pooler(ctx):
     pid = ctx.leader.pooler.pid
     ctx.strike()
     ctx.cluster.supervisor.kill(ctx.leader.pooler, signal.SIGTERM)
-    wait_until(lambda: ctx.leader.pooler.pid != pid, 60, "another pooler")
+    wait_until(lambda: ctx.leader.pooler.pid != pid, 20, "the end of a pooler that was told to go")
 
 
 @FAULTS.add(expect="failover")
@@ -231,9 +231,10 @@ def stop_control(ctx):
 @FAULTS.add(expect="failover", no_errors=True)
 def switch_primary(ctx):
     """SwitchPrimary under load: no client may notice more than a pause."""
+    before = ctx.cluster.promotions()
     ctx.strike()
     ctx.cluster.switch_primary()
-    wait_until(lambda: ctx.cluster.leader() is not ctx.leader, 30, "another leader")
+    wait_until(lambda: ctx.cluster.promotions() > before, 30, "a new appointment")
 
 
 # --- helpers

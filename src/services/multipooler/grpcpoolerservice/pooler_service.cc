@@ -326,11 +326,13 @@ Awaitable<Result<>> PoolerService::StreamPoolerHealth(ServerContext& context,
     const bool told = co_await changed.WaitUntil(clock, clock.After(kLagCheckInterval).Earlier(heartbeat));
     changed.Reset();
     if (context.cancel().IsCancelled() || !latest) continue;
+    const bool last = board_.ended();
     auto snapshot = HealthSnapshot(*latest);
     const bool lag_moved = sent && std::abs(snapshot.replication_lag_ns() - sent->replication_lag_ns()) >= kLagStepNs;
     if (!told && sent && !lag_moved && !heartbeat.Passed(clock.Now())) continue;
     // A gateway that doesn't read gets nothing stale later: its stream ends and it asks anew.
     if (!writer.TryWrite(snapshot)) co_return Fail(Code::kResourceExhausted, "health stream isn't being read");
+    if (last) co_return Result<>();
     sent = std::move(snapshot);
     heartbeat = clock.After(config_.health_heartbeat);
   }

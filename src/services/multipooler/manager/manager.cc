@@ -157,6 +157,7 @@ Awaitable<void> PoolerManager::Stop() {
   co_await PublishState();
   published_health_.ended = true;
   health_.Publish(published_health_);
+  serving().End();
   auto left = co_await publisher_->Stop("shutdown");
   if (!left) logger_.Warn("shutdown not published", {{"error", left.error()}});
   ready_ = false;

@@ -38,4 +38,9 @@ void ServingBoard::Publish(const ServingState& state) {
   if (published_.value() != state) published_.Publish(state);
 }
 
+void ServingBoard::End() {
+  ended_.store(true, std::memory_order_release);
+  published_.Publish(published_.value());
+}
+
 }  // namespace multigres::pooler::manager

@@ -49,12 +49,18 @@ class ServingBoard {
     return published_.Listen(reactor, std::move(callback));
   }
 
+  // The pooler has left: whoever streams states says the last one and ends, so that the process needn't wait for
+  // streams that nobody else would end. Listeners hear the state once more. Manager only.
+  void End();
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
+
   // How far this standby is behind its leader, by the leader's heartbeat; 0 = unknown, or not a standby. Any thread.
   std::int64_t replication_lag_ns() const { return lag_ns_.load(std::memory_order_relaxed); }
   void SetReplicationLag(std::int64_t lag_ns) { lag_ns_.store(lag_ns, std::memory_order_relaxed); }
 
  private:
   Published<ServingState> published_;
+  std::atomic<bool> ended_ = false;
   std::atomic<std::int64_t> lag_ns_ = 0;
 };
 

@@ -25,5 +25,19 @@ TEST(ServingBoard, ListenerHearsTheCurrentStateAndEveryChangeInOrder) {
   EXPECT_EQ(heard, (std::vector<std::string>{"UNKNOWN DISABLED 0.0", "REPLICA SERVING 1.0", "PRIMARY SERVING 2.0"}));
 }
 
+TEST(ServingBoard, ItsEndIsHeardThoughTheStateIsTheSame) {
+  Reactor reactor;
+  ServingBoard board;
+  std::vector<bool> ended;
+  RunOnReactor(reactor, [](Reactor& reactor, ServingBoard& board, std::vector<bool>& ended) -> Awaitable<void> {
+    auto subscription = board.Listen(reactor, [&](const ServingState&) { ended.push_back(board.ended()); });
+    co_await SleepFor(reactor.clock(), 5ms);
+    board.End();
+    co_await SleepFor(reactor.clock(), 5ms);
+    subscription.Reset();
+  }(reactor, board, ended));
+  EXPECT_EQ(ended, (std::vector<bool>{false, true}));
+}
+
 }  // namespace
 }  // namespace multigres::pooler::manager
