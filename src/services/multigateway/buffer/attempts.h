@@ -26,11 +26,12 @@ struct RequestTraits {
   Replay replay = Replay::kIfUnexecuted;
 };
 
-// Up to four tries, at most one of them after a wait in the failover buffer. After a wait, or where a wait can't help,
-// pauses of a few hundred milliseconds at most lie between them: a channel that is being redialled needs as much.
+// Up to six tries, at most one of them after a wait in the failover buffer. After a wait, or where a wait can't help,
+// growing pauses, 1.5 s together, lie between them: a channel that is being redialled needs some of it, and a wait that
+// the last word of a leader ended whose server was gone already needs more.
 class Attempts {
  public:
-  static constexpr int kMaxTries = 4;
+  static constexpr int kMaxTries = 6;
 
   // `buffer` and what the traits refer to outlive it. `client_gone` as for FailoverBuffer::Wait().
   Attempts(FailoverBuffer& buffer, Clock& clock, RequestTraits traits, queryservice::CallScope scope,

@@ -189,9 +189,9 @@ TEST_F(AttemptsTest, RepeatsAWriteThatAStandbyRefusedOnlyIfThatIsSafe) {
   }(this));
 }
 
-TEST_F(AttemptsTest, TriesFourTimesAndWaitsForALeaderOnce) {
+TEST_F(AttemptsTest, TriesSixTimesAndWaitsForALeaderOnce) {
   Run([](AttemptsTest* t) -> Awaitable<void> {
-    Request request{.errors = {5, NotSent()}};
+    Request request{.errors = {7, NotSent()}};
     t->Start(request);
     co_await t->Pass(1s);
     EXPECT_EQ(request.tries, 1);
@@ -202,6 +202,11 @@ TEST_F(AttemptsTest, TriesFourTimesAndWaitsForALeaderOnce) {
     EXPECT_EQ(request.tries, 3);
     co_await t->Pass(250ms);
     EXPECT_EQ(request.tries, 4);
+    co_await t->Pass(450ms);
+    EXPECT_EQ(request.tries, 5);
+    EXPECT_EQ(StateOf(request), "waits");
+    co_await t->Pass(850ms);
+    EXPECT_EQ(request.tries, 6);
     EXPECT_EQ(StateOf(request), "57P03");
     EXPECT_EQ(t->metrics_.buffered.Value(), 1U);
     co_await t->tasks_.Join();

@@ -13,7 +13,7 @@
 #include "tools/result/error.h"
 
 namespace query {
-class Portal;
+class Portal;  // NOLINT(bugprone-forward-declaration-namespace): session has one too
 class QueryResult;
 class StatementDescription;
 }  // namespace query

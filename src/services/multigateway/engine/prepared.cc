@@ -13,7 +13,6 @@
 
 namespace multigres::gateway::engine {
 
-using session::PreparedStatement;
 using session::StatementSource;
 
 Awaitable<Result<>> Prepare::Execute(PlanContext& context) const {

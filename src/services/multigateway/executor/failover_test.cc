@@ -5,6 +5,7 @@
 
 #include "common/mterrors/conditions.h"
 #include "query.pb.h"
+#include "services/multigateway/buffer/attempts.h"
 #include "services/multigateway/executor/executor.h"
 #include "services/multigateway/executor/fake_pooler.h"
 #include "services/multigateway/scatterconn/scatter_conn.h"
@@ -163,7 +164,7 @@ TEST_F(FailoverTest, AStatementOnAReservedBackendThatWasNeverSentIsTriedThereAga
   Log();
   pooler_.failures = {NotSent()};
   EXPECT_EQ(Query("insert into t values (2)"), "C(SELECT 1) T");
-  pooler_.failures = {4, NotSent()};
+  pooler_.failures = {buffer::Attempts::kMaxTries, NotSent()};
   EXPECT_EQ(Query("insert into t values (3)"), "E(40001) E");
   EXPECT_EQ(waits_, 0);
 }

@@ -199,8 +199,8 @@ TEST_F(Failover, CostsOneStaggerIfTheFirstOrchestratorIsDead) {
   shard().KillPostgres(old_);
   const auto time = TimeToNewLeader();
   ASSERT_TRUE(time);
-  EXPECT_GT(*time, 500ms);
-  EXPECT_LT(*time, 1s);
+  EXPECT_GT(*time, 300ms);
+  EXPECT_LT(*time, 800ms);
   ExpectSettledAndNothingLost();
 }
 

@@ -12,7 +12,7 @@ namespace multigres::orch {
 
 // Lives in the configuration: changes apply at once.
 struct GraceLimits {
-  Duration stagger = std::chrono::milliseconds(500);  // for each better-ranked orchestrator
+  Duration stagger = std::chrono::milliseconds(300);  // for each better-ranked orchestrator
   // On top, for whoever would rather wait out a hiccup: a fixed part, and a random one.
   Duration base = Duration::zero();
   Duration max_jitter = Duration::zero();

@@ -14,9 +14,9 @@ TEST(Graces, TheFirstInRankActsAtOnceAndEveryNextOneLater) {
   const GraceLimits limits;
   Graces graces(*random, limits);
   EXPECT_EQ(graces.Left("a", 0, false, kStart), 0s);
-  EXPECT_EQ(graces.Left("b", 1, false, kStart), 500ms);
-  EXPECT_EQ(graces.Left("c", 2, false, kStart), 1s);
-  EXPECT_EQ(graces.Left("c", 2, false, kStart + 400ms), 600ms);
+  EXPECT_EQ(graces.Left("b", 1, false, kStart), 300ms);
+  EXPECT_EQ(graces.Left("c", 2, false, kStart), 600ms);
+  EXPECT_EQ(graces.Left("c", 2, false, kStart + 400ms), 200ms);
   EXPECT_EQ(graces.Left("c", 2, false, kStart + 1s), 0s);
 }
 

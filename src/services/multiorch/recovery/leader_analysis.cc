@@ -81,6 +81,25 @@ std::optional<std::string> WhyStuck(const AnalysisInput& input, const PoolerView
   return std::nullopt;
 }
 
+// Its change of the cohort waits for members that have promised themselves to an attempt which came to nothing. Until
+// the rule is decided they can't be freed by advancing it, and without them nothing is decided or committed.
+std::optional<std::string> WhyOpenForever(const AnalysisInput& input, const PoolerView& leader) {
+  const ShardFacts& facts = input.facts;
+  if (!consensus::HasProposal(facts.rules) || PromotionUnfinished(facts)) return std::nullopt;
+  if (RuleIsYounger(input, input.thresholds.abandoned_recruit)) return std::nullopt;
+  consensus::MemberSet ackers = facts.cohort;
+  consensus::MemberSet promised;
+  for (const PoolerView& pooler : input.view.poolers) {
+    if (!IsSelfRevoked(facts, pooler)) continue;
+    ackers.Erase(pooler.member);
+    promised.Insert(pooler.member);
+  }
+  const auto& policy = facts.rule().durability_policy();
+  if (consensus::IsDurable(policy, facts.cohort, leader.member, ackers)) return std::nullopt;
+  return fmt::format("can't decide rule {}: [{}] have promised a later term",
+                     consensus::RuleNumberText(facts.rule().rule_number()), promised.Text());
+}
+
 // A leader that doesn't say that it is ready.
 std::optional<Problem> JudgeUnreadyLeader(const AnalysisInput& input, const PoolerView& leader) {
   const bool running = leader.postgres().postgres_running();
@@ -118,7 +137,9 @@ std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const Pooler
     return ReplaceLeader(ProblemCode::kLeaderUnhealthy,
                          fmt::format("leader {} runs as primary, but admits no writes", leader.member));
   }
-  if (auto why = WhyStuck(input, leader)) {
+  auto why = WhyStuck(input, leader);
+  if (!why) why = WhyOpenForever(input, leader);
+  if (why) {
     return ReplaceLeader(ProblemCode::kLeaderStuck, fmt::format("leader {} {}", leader.member, *why));
   }
   return std::nullopt;

@@ -198,6 +198,28 @@ TEST(AnalyseLeader, ReplacesOneThatNoLongerCommits) {
   });
 }
 
+// Advancing the rule would free them, but an open one can't be advanced.
+TEST(AnalyseLeader, ReplacesOneWhoseOpenRuleWaitsForMembersPromisedElsewhere) {
+  const auto open = [](Shard& s, std::vector<const char*> promised) {
+    s.SetRules(Undecided(Rule(1, 0, "z1_a", kCohort), Rule(1, 1, "z1_a", kCohort)));
+    for (const char* member : promised) {
+      *s.Status(member).mutable_consensus_status()->mutable_term_revocation() =
+          consensus::testing::Promise(2, 1, 0, "other", consensus::testing::kNow - 2min);
+      s.Detach(member, 2min);
+    }
+  };
+  Check({
+      {"both followers", [&](Shard& s) { open(s, {"z2_b", "z3_c"}); }, {"LeaderStuck->AppointLeader"}},
+      {"the other acknowledges", [&](Shard& s) { open(s, {"z2_b"}); }, kNothing},
+      {"an attempt may still be under way",
+       [&](Shard& s) {
+         open(s, {"z2_b", "z3_c"});
+         s.rule_known_for = 5s;
+       },
+       kNothing},
+  });
+}
+
 TEST(AnalyseLeader, AsksTheFollowersAboutOneThatIsNotHeard) {
   const auto both = [](Shard& s, const std::function<void(Shard&, const char*)>& fault) {
     for (const char* member : {"z2_b", "z3_c"}) fault(s, member);
