@@ -20,7 +20,6 @@ using engine::Pinning;
 using engine::Plan;
 using engine::PlanPtr;
 using engine::PlanTraits;
-using engine::Primitive;
 using sqlparse::Statement;
 using Kind = sqlparse::StatementKind;
 
