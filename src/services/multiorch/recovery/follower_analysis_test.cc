@@ -16,20 +16,6 @@ using consensus::testing::Promise;
 using consensus::testing::Rule;
 using consensus::testing::Undecided;
 
-struct Case {
-  const char* name;
-  std::function<void(Shard&)> fault;
-  Texts expected;
-};
-
-void Check(const std::vector<Case>& cases) {
-  for (const Case& c : cases) {
-    Shard shard;
-    c.fault(shard);
-    EXPECT_EQ(ProblemsButRisk(shard), c.expected) << c.name;
-  }
-}
-
 const Texts kNothing{};
 const Texts kFix{"ReplicaNotReplicating->FixReplication(z2_b)"};
 

@@ -13,20 +13,6 @@ using consensus::testing::Promise;
 using consensus::testing::Rule;
 using consensus::testing::Undecided;
 
-struct Case {
-  const char* name;
-  std::function<void(Shard&)> fault;
-  Texts expected;
-};
-
-void Check(const std::vector<Case>& cases) {
-  for (const Case& c : cases) {
-    Shard shard;
-    c.fault(shard);
-    EXPECT_EQ(ProblemsButRisk(shard), c.expected) << c.name;
-  }
-}
-
 const Texts kUnhealthy{"LeaderUnhealthy->AppointLeader"};
 const Texts kUnreachable{"LeaderUnreachableByCohort->AppointLeader"};
 const Texts kResigned{"LeaderResigned->AppointLeader"};

@@ -1,6 +1,9 @@
 // A shard's view to break, for tests of the analysis: z1_a leads z2_b and z3_c by rule 1.0, and all is well.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -179,6 +182,21 @@ inline Texts ProblemsButRisk(const Shard& shard) {
   std::erase(texts, "ShardAtRisk");
   std::erase(texts, "ShardStuck");
   return texts;
+}
+
+// A fault and what is then called a problem, alerts about the next loss left out.
+struct Case {
+  const char* name;
+  std::function<void(Shard&)> fault;
+  Texts expected;
+};
+
+inline void Check(const std::vector<Case>& cases) {
+  for (const Case& c : cases) {
+    Shard shard;
+    c.fault(shard);
+    EXPECT_EQ(ProblemsButRisk(shard), c.expected) << c.name;
+  }
 }
 
 }  // namespace multigres::orch::testing_shard
