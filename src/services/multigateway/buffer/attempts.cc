@@ -1,5 +1,7 @@
 #include "services/multigateway/buffer/attempts.h"
 
+#include <utility>
+
 #include "common/mterrors/conditions.h"
 #include "tools/async/event.h"
 
@@ -20,6 +22,13 @@ bool LacksLeader(const Error& error) {
   if (error.execution() != Execution::kDidNotExecute) return false;
   return error.code() == Code::kPreExecutionUnavailable || error.sqlstate() == mterrors::kPlannedFailover ||
          mterrors::IsConnectionError(error);
+}
+
+// A pooler's or the router's word that the shard has no leader there.
+bool DeniesLeader(const Error& error) {
+  if (error.execution() != Execution::kDidNotExecute) return false;
+  return error.sqlstate() == mterrors::kPlannedFailover ||
+         (error.sqlstate() == mterrors::kCannotConnectNow && error.code() == Code::kUnavailable);
 }
 
 }  // namespace
@@ -47,10 +56,11 @@ bool Attempts::MayFollow(const Error& error, bool delivered, const std::function
 }
 
 Awaitable<Result<Outcome>> Attempts::WaitForLeader() {
-  auto waited =
-      co_await buffer_.Wait(ShardName(traits_.database, traits_.table_group, traits_.shard), scope_, client_gone_);
+  const TimePoint since = waiting_since_.value_or(clock_.Now());
+  auto waited = co_await buffer_.Wait(ShardName(traits_.database, traits_.table_group, traits_.shard), since, scope_,
+                                      client_gone_);
   if (!waited) co_return std::unexpected(std::move(waited.error()));
-  waited_ = waited->outcome == Outcome::kWaited;
+  if (waited->outcome == Outcome::kWaited) waiting_since_ = since;
   turn_ = std::move(waited->turn);
   co_return waited->outcome;
 }
@@ -58,18 +68,16 @@ Awaitable<Result<Outcome>> Attempts::WaitForLeader() {
 Awaitable<bool> Attempts::Again(Error& error, bool delivered, std::function<bool()> replay_safe_read_only) {
   turn_.Reset();
   if (!MayFollow(error, delivered, replay_safe_read_only)) co_return false;
-  if (++tries_ >= kMaxTries) {
-    if (!waited_ && traits_.primary) buffer_.CountFailedUnbuffered();
-    co_return false;
-  }
-  if (traits_.primary && !waited_ && traits_.replay != Replay::kIfUnsent) {
+  const bool first = !std::exchange(tried_, true);
+  const bool buffered = traits_.primary && traits_.replay != Replay::kIfUnsent;
+  if (buffered && (!waiting_since_ || DeniesLeader(error))) {
     auto outcome = co_await WaitForLeader();
     if (!outcome) {
       error = std::move(outcome.error());
       co_return false;
     }
     if (*outcome == Outcome::kWaited) co_return true;
-    if (*outcome == Outcome::kRetry && pauses_ == 0 && tries_ == 1) co_return true;
+    if (*outcome == Outcome::kRetry && first) co_return true;
     if (*outcome == Outcome::kNoWait && !NeverSent(error)) {
       buffer_.CountFailedUnbuffered();
       co_return false;
@@ -78,6 +86,10 @@ Awaitable<bool> Attempts::Again(Error& error, bool delivered, std::function<bool
   // There may be another replica than the one that was tried, but not one where there is none.
   const bool tried = NeverSent(error) || error.sqlstate() == mterrors::kPlannedFailover;
   if (!traits_.primary && !tried) co_return false;
+  if (pauses_ == kMaxPauses) {
+    if (!waiting_since_ && traits_.primary) buffer_.CountFailedUnbuffered();
+    co_return false;
+  }
   co_return co_await Pause(error);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "services/multigateway/buffer/failover_buffer.h"
@@ -26,12 +27,13 @@ struct RequestTraits {
   Replay replay = Replay::kIfUnexecuted;
 };
 
-// Up to six tries, at most one of them after a wait in the failover buffer. After a wait, or where a wait can't help,
-// growing pauses, 1.5 s together, lie between them: a channel that is being redialled needs some of it, and a wait that
-// the last word of a leader ended whose server was gone already needs more.
+// A request without a leader waits in the failover buffer and is tried again. If its shard is said then to have no
+// leader after all (the word that ended the wait was the last one of a leader whose server was gone already), it waits
+// on, in its old place and within the same window. After any other failure, and where a wait can't help, growing pauses
+// lie between up to six tries, 3.1 s together: a channel that is being redialled needs some of it.
 class Attempts {
  public:
-  static constexpr int kMaxTries = 6;
+  static constexpr int kMaxPauses = 5;
 
   // `buffer` and what the traits refer to outlive it. `client_gone` as for FailoverBuffer::Wait().
   Attempts(FailoverBuffer& buffer, Clock& clock, RequestTraits traits, queryservice::CallScope scope,
@@ -58,9 +60,9 @@ class Attempts {
   queryservice::CallScope scope_;
   std::function<bool()> client_gone_;
   FailoverBuffer::Turn turn_;
-  int tries_ = 0;
+  std::optional<TimePoint> waiting_since_;  // the first wait's begin
+  bool tried_ = false;
   int pauses_ = 0;
-  bool waited_ = false;
 };
 
 }  // namespace multigres::gateway::buffer

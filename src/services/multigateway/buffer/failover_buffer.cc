@@ -54,11 +54,11 @@ FailoverBuffer::FailoverBuffer(Clock& clock, const BufferConfig& config, BufferC
 
 FailoverBuffer::~FailoverBuffer() = default;
 
-Awaitable<Result<FailoverBuffer::Waited>> FailoverBuffer::Wait(std::string shard, CallScope scope,
+Awaitable<Result<FailoverBuffer::Waited>> FailoverBuffer::Wait(std::string shard, TimePoint since, CallScope scope,
                                                                std::function<bool()> client_gone) {
   if (!enabled_) co_return Waited{};
   Event decided;
-  Turn turn(this, std::make_unique<FailoverQueue::Entry>(std::move(shard)));
+  Turn turn(this, std::make_unique<FailoverQueue::Entry>(std::move(shard), since));
   FailoverQueue::Entry& entry = *turn.entry_;
   entry.on_verdict = [&decided] { decided.Set(); };
   const Admission admission = queue_.Join(entry, clock_.Now());

@@ -49,9 +49,11 @@ class FailoverBuffer {
                  std::function<bool(std::string_view shard)> serves);
   ~FailoverBuffer();
 
-  // Waits until the shard has a leader. Errors: MTB01 to MTB03; 57014 as soon as the scope ends; CANCELED (08006) once
-  // `client_gone` says so, which is asked a few times a second (empty = never).
-  Awaitable<Result<Waited>> Wait(std::string shard, queryservice::CallScope scope, std::function<bool()> client_gone);
+  // Waits until the shard has a leader, as one of those that wait since `since`. Errors: MTB01 to MTB03; 57014 as soon
+  // as the scope ends; CANCELED (08006) once `client_gone` says so, which is asked a few times a second (empty =
+  // never).
+  Awaitable<Result<Waited>> Wait(std::string shard, TimePoint since, queryservice::CallScope scope,
+                                 std::function<bool()> client_gone);
 
   // No shard buffers or drains: what the hot path asks.
   bool idle() const { return queue_.idle(); }

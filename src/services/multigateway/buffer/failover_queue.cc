@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "tools/result/check.h"
 
@@ -40,15 +41,21 @@ FailoverQueue::Admission FailoverQueue::Join(Entry& entry, TimePoint now) {
   if (!MakeRoom(now)) return Admission::kFull;
   entry.has_place_ = true;
   if (shard.state == State::kIdle) Begin(shard, now);
-  entry.joined_ = now;
   entry.present_ = true;
   ++shard.waiting;
-  entry.position_ = queue_.insert(queue_.end(), &entry);
+  Enqueue(entry);
   if (metrics_ != nullptr) {
     metrics_->buffered.Add();
     metrics_->queue_depth.Add(1);
   }
   return Admission::kQueued;
+}
+
+// Nearly always at the end: only those that waited before are older than others.
+void FailoverQueue::Enqueue(Entry& entry) {
+  auto place = queue_.end();
+  while (place != queue_.begin() && (*std::prev(place))->since_ > entry.since_) --place;
+  entry.position_ = queue_.insert(place, &entry);
 }
 
 // Names come from clients: those of no consequence are not kept for ever.
@@ -98,7 +105,7 @@ void FailoverQueue::Decide(Entry& entry, Verdict verdict, TimePoint now) {
   entry.verdict_ = verdict;
   if (metrics_ != nullptr) {
     metrics_->queue_depth.Add(-1);
-    metrics_->wait_duration.Observe(Seconds(now - entry.joined_));
+    metrics_->wait_duration.Observe(Seconds(now - entry.since_));
     if (verdict == Verdict::kRetry) metrics_->drained.Add();
     if (verdict == Verdict::kFull) metrics_->evicted_full.Add();
     if (verdict == Verdict::kWindowOver) metrics_->evicted_window.Add();
@@ -118,7 +125,7 @@ void FailoverQueue::Leave(Entry& entry, TimePoint now) {
     if (metrics_ != nullptr) {
       metrics_->queue_depth.Add(-1);
       metrics_->evicted_gone.Add();
-      metrics_->wait_duration.Observe(Seconds(now - entry.joined_));
+      metrics_->wait_duration.Observe(Seconds(now - entry.since_));
     }
   } else {
     --shard.draining;
@@ -155,7 +162,7 @@ void FailoverQueue::Continue(const std::string& name, Shard& shard, TimePoint no
 
 // A request whose leader is back doesn't fail for the slowness of those before it: it is let go out of turn.
 void FailoverQueue::ExpireWindows(TimePoint now) {
-  while (!queue_.empty() && now - queue_.front()->joined_ >= config_.window) {
+  while (!queue_.empty() && now - queue_.front()->since_ >= config_.window) {
     Entry& oldest = *queue_.front();
     const bool draining = StateOf(oldest.shard_) == State::kDraining;
     Decide(oldest, draining ? Verdict::kRetry : Verdict::kWindowOver, now);
@@ -184,7 +191,7 @@ std::optional<TimePoint> FailoverQueue::NextDue() const {
     if (shard.state != State::kBuffering) continue;
     at(std::min(shard.doubted_until, shard.began + config_.max_failover_duration));
   }
-  if (!queue_.empty()) at(queue_.front()->joined_ + config_.window);
+  if (!queue_.empty()) at(queue_.front()->since_ + config_.window);
   return due;
 }
 

@@ -49,7 +49,8 @@ class FailoverQueue {
   // A request that waits. Owned by it, and not moved until it has left.
   class Entry {
    public:
-    explicit Entry(std::string shard) : shard_(std::move(shard)) {}
+    // `since`: when it began to wait. Earlier than it joins if it waited before and was sent away in vain.
+    Entry(std::string shard, TimePoint since) : shard_(std::move(shard)), since_(since) {}
     std::optional<Verdict> verdict() const { return verdict_; }
     // Runs once, when there is a verdict. Must not call the queue.
     std::function<void()> on_verdict;
@@ -57,7 +58,7 @@ class FailoverQueue {
    private:
     friend class FailoverQueue;
     std::string shard_;
-    TimePoint joined_;
+    TimePoint since_;
     std::optional<Verdict> verdict_;
     bool present_ = false;                  // counted by its shard
     bool has_place_ = false;                // of the capacity
@@ -100,6 +101,7 @@ class FailoverQueue {
   static constexpr std::size_t kKeptShards = 64;
 
   void ForgetIdle(TimePoint now);
+  void Enqueue(Entry& entry);
   bool MakeRoom(TimePoint now);
   void Begin(Shard& shard, TimePoint now);
   void Drain(const std::string& name, Shard& shard, TimePoint now);
@@ -114,7 +116,7 @@ class FailoverQueue {
   BufferMetrics* metrics_;
   std::function<bool(std::string_view)> serves_;
   std::map<std::string, Shard, std::less<>> shards_;
-  std::list<Entry*> queue_;  // without a verdict, oldest first
+  std::list<Entry*> queue_;  // without a verdict, by since_, oldest first
   std::size_t active_ = 0;
   bool shut_down_ = false;
 };

@@ -32,8 +32,8 @@ class FailoverQueueTest : public testing::Test {
     EXPECT_EQ(metrics_.queue_depth.Value(), 0);
   }
 
-  Entry& New(std::string_view shard = kShard) {
-    entries_.push_back(std::make_unique<Entry>(std::string(shard)));
+  Entry& New(std::string_view shard = kShard, std::optional<TimePoint> since = std::nullopt) {
+    entries_.push_back(std::make_unique<Entry>(std::string(shard), since.value_or(now_)));
     return *entries_.back();
   }
   // One that must be queued.
@@ -125,6 +125,28 @@ TEST_F(FailoverQueueTest, DrainsInOrderAndHoldsASlotUntilTheRetryHasEnded) {
   EXPECT_EQ(state(), State::kDraining);
   Leave(third);
   EXPECT_EQ(state(), State::kIdle);
+}
+
+TEST_F(FailoverQueueTest, OneThatWaitedBeforeHasItsOldPlaceAndItsOldWindow) {
+  Entry& waited = Queue();
+  Serve();
+  Pass(2s);
+  Leave(waited);
+  Entry& other = Queue();
+  Pass(1s);
+  Entry& again = New(kShard, now_ - 3s);
+  EXPECT_EQ(queue_->Join(again, now_), Admission::kQueued);
+  Serve();
+  EXPECT_EQ(again.verdict(), Verdict::kRetry);
+  EXPECT_FALSE(other.verdict());
+  Leave(again);
+  Leave(other);
+  Entry& third = New(kShard, now_ - 4s);
+  EXPECT_EQ(queue_->Join(third, now_), Admission::kQueued);
+  Pass(5900ms);
+  EXPECT_FALSE(third.verdict());
+  Pass(100ms);
+  EXPECT_EQ(third.verdict(), Verdict::kWindowOver);
 }
 
 TEST_F(FailoverQueueTest, CountsRequestsThatAreBeingRetriedAgainstTheCapacity) {

@@ -164,7 +164,7 @@ TEST_F(FailoverTest, AStatementOnAReservedBackendThatWasNeverSentIsTriedThereAga
   Log();
   pooler_.failures = {NotSent()};
   EXPECT_EQ(Query("insert into t values (2)"), "C(SELECT 1) T");
-  pooler_.failures = {buffer::Attempts::kMaxTries, NotSent()};
+  pooler_.failures = {buffer::Attempts::kMaxPauses + 1, NotSent()};
   EXPECT_EQ(Query("insert into t values (3)"), "E(40001) E");
   EXPECT_EQ(waits_, 0);
 }

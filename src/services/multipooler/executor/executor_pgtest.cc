@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include "common/auth/scram_verifier.h"
 #include "common/pgwire/backend.h"
 #include "common/pgwire/framing.h"
 #include "multipoolerservice.pb.h"
 #include "services/multipooler/executor/result_pump.h"
-#include "test/support/postgres.h"
+#include "services/multipooler/executor/superuser_pgtest.h"
 #include "tools/result/check.h"
 
 namespace multigres::pooler::executor {
@@ -99,21 +98,9 @@ class Recorder final : public queryservice::ResultSink {
   std::map<std::string, std::string> parameters;
 };
 
-// What a gateway would have from the superuser's SCRAM proof.
-auth::ScramKeys KeysOfSuperuser() {
-  auto& server = test::PostgresServer::Shared();
-  const auto stored = server.Psql("SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'");
-  const auto verifier = auth::ScramVerifier::Parse(stored.value_or(""));
-  CHECK(verifier.has_value());
-  return auth::DeriveScramKeys(server.password(), verifier->salt, verifier->iterations);
-}
-
 ::query::ExecuteOptions Options(std::uint64_t reserved = 0) {
-  static const auth::ScramKeys keys = KeysOfSuperuser();
   ::query::ExecuteOptions options;
-  options.mutable_user_auth()->set_client_key(std::string(keys.client_key.view()));
-  options.mutable_user_auth()->set_server_key(std::string(keys.server_key.view()));
-  options.set_user("postgres");
+  testing::FillSuperuser(options);
   options.set_passthrough_row(true);
   options.set_reserved_connection_id(reserved);
   return options;

@@ -35,7 +35,8 @@ class Admission {
   explicit Admission(ServedShard shard) : shard_(std::move(shard)) {}
 
   // MTD01 for another shard, INVALID_ARGUMENT for type DRAINED; MTF01 while the kind isn't taken, or if PRIMARY is
-  // asked for and this isn't the leader (an existing reservation goes on all the same).
+  // asked for and this isn't the leader (an existing reservation goes on all the same). MTF01 for an existing
+  // reservation is nothing to tell a client: it's in the midst of something that is over now.
   Result<> StartRequest(const ::query::Target& target, RequestKind kind) const;
   // For calls that name no target: the phase alone.
   Result<> StartRequest(RequestKind kind) const;

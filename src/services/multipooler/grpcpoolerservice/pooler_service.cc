@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "common/mterrors/conditions.h"
 #include "common/mterrors/diagnostic_proto.h"
 #include "common/mterrors/wire.h"
 #include "multipoolerservice.pb.h"
@@ -78,6 +79,12 @@ class Route {
   std::optional<RemoteQueryService> remote_;
 };
 
+Awaitable<void> KillIn(executor::ReservationTable& table, const std::string& user, std::uint64_t id) {
+  const auto reservation = table.Find(user, id);
+  if (reservation != nullptr) table.Kill(*reservation);
+  co_return;
+}
+
 template <class Response>
 class WriterSink final : public ResultSink {
  public:
@@ -108,11 +115,20 @@ Result<> PoolerService::Admit(ServerContext& context, const ::query::Target& tar
   return {};
 }
 
-// A reservation whose number its session will never learn.
-void PoolerService::KillUnknown(ServerContext& context, const std::string& user, std::uint64_t id) {
-  auto& reservations = data_path_.PathOf(context.reactor()).executor.reservations();
-  const auto reservation = reservations.Find(user, id);
-  if (reservation != nullptr) reservations.Kill(*reservation);
+// Why a call isn't taken, for its caller. A session's own backend doesn't outlive its pooler's service: nothing that
+// was begun there can be finished here, and its locks must not stay.
+Awaitable<Error> PoolerService::Refuse(ServerContext& context, const ::query::ExecuteOptions& options, Error error) {
+  const std::uint64_t id = options.reserved_connection_id();
+  if (id == 0 || error.sqlstate() != mterrors::kPlannedFailover) co_return Outgoing(std::move(error));
+  co_await Kill(context, options.user(), id);
+  co_return Outgoing(mterrors::ReservedConnectionTerminated(id));
+}
+
+Awaitable<void> PoolerService::Kill(ServerContext& context, const std::string& user, std::uint64_t id) {
+  ReactorPath* holder = data_path_.PathAt(executor::ReservationTable::ReactorIndexOf(id));
+  if (holder == nullptr) co_return;
+  co_await RunOn<void>(context.reactor(), holder->reactor,
+                       [&table = holder->executor.reservations(), &user, id] { return KillIn(table, user, id); });
 }
 
 template <class Response, class Request>
@@ -122,7 +138,7 @@ Awaitable<Result<>> PoolerService::Stream(ServerContext& context, const Request&
                                                                                             ResultSink&)) {
   auto admitted = Admit(context, request.target(), request.options(), kind);
   if (admitted) admitted = CheckReasons(request.reservation_options().reasons());
-  if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
+  if (!admitted) co_return std::unexpected(co_await Refuse(context, request.options(), std::move(admitted.error())));
   Route route(data_path_, context.reactor(), request.options().reserved_connection_id());
   WriterSink<Response> sink(writer);
   RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
@@ -134,8 +150,9 @@ Awaitable<Result<>> PoolerService::Stream(ServerContext& context, const Request&
     const std::uint64_t id = outcome.reserved_state->reserved_connection_id();
     last.set_allocated_reserved_state(outcome.reserved_state.release());
     const auto told = co_await writer.Write(last);
+    // Its session will never learn the number.
     const bool fresh = request.options().reserved_connection_id() == 0;
-    if (fresh && (!told || HasEnded(context))) KillUnknown(context, request.options().user(), id);
+    if (fresh && (!told || HasEnded(context))) co_await Kill(context, request.options().user(), id);
   }
   if (outcome.result) co_return Result<>{};
   if (const auto& diagnostic = outcome.result.error().diagnostic();
@@ -152,7 +169,7 @@ Awaitable<Result<Response>> PoolerService::Unary(ServerContext& context, const R
                                                  Awaitable<Result<Response>> (QueryService::*method)(const Request&,
                                                                                                      CallScope)) {
   auto admitted = Admit(context, request.target(), request.options(), kind);
-  if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
+  if (!admitted) co_return std::unexpected(co_await Refuse(context, request.options(), std::move(admitted.error())));
   Route route(data_path_, context.reactor(), request.options().reserved_connection_id());
   RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
                                    request.options().client_connection_id(), context.cancel());
@@ -185,7 +202,7 @@ Awaitable<Result<>> PoolerService::PortalStreamExecute(
 Awaitable<Result<multipoolerservice::ExecuteQueryResponse>> PoolerService::ExecuteQuery(
     ServerContext& context, const multipoolerservice::ExecuteQueryRequest& request) {
   auto admitted = Admit(context, request.target(), request.options(), KindOf(request.options(), false));
-  if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
+  if (!admitted) co_return std::unexpected(co_await Refuse(context, request.options(), std::move(admitted.error())));
   multipoolerservice::StreamExecuteRequest streamed;
   streamed.set_query(request.query());
   *streamed.mutable_target() = request.target();
@@ -200,7 +217,7 @@ Awaitable<Result<multipoolerservice::ExecuteQueryResponse>> PoolerService::Execu
   if (outcome.reserved_state != nullptr) {
     *outcome.reserved_state->mutable_pooler_id() = config_.id;
     if (request.options().reserved_connection_id() == 0 && HasEnded(context)) {
-      KillUnknown(context, request.options().user(), outcome.reserved_state->reserved_connection_id());
+      co_await Kill(context, request.options().user(), outcome.reserved_state->reserved_connection_id());
     }
   }
   if (!outcome.result) {
@@ -254,7 +271,7 @@ Awaitable<Result<>> PoolerService::CopyBidiExecute(
   }
   auto admitted = Admit(context, initiate.target(), initiate.options(), KindOf(initiate.options(), true));
   if (admitted) admitted = CheckReasons(initiate.reservation_options().reasons());
-  if (!admitted) co_return std::unexpected(Outgoing(std::move(admitted.error())));
+  if (!admitted) co_return std::unexpected(co_await Refuse(context, initiate.options(), std::move(admitted.error())));
   Route route(data_path_, context.reactor(), initiate.options().reserved_connection_id());
   RunningStatements::Entry running(data_path_.PathOf(context.reactor()).running,
                                    initiate.options().client_connection_id(), context.cancel());

@@ -50,7 +50,8 @@ class PoolerService final : public multipoolerservice::rpc::MultiPoolerService {
       rpc::ServerWriter<multipoolerservice::StreamPoolerHealthResponse>& writer) override;
 
  private:
-  void KillUnknown(rpc::ServerContext& context, const std::string& user, std::uint64_t id);
+  Awaitable<Error> Refuse(rpc::ServerContext& context, const ::query::ExecuteOptions& options, Error error);
+  Awaitable<void> Kill(rpc::ServerContext& context, const std::string& user, std::uint64_t id);
   template <class Response, class Request>
   Awaitable<Result<>> Stream(rpc::ServerContext& context, const Request& request, RequestKind kind,
                              rpc::ServerWriter<Response>& writer,
