@@ -22,7 +22,7 @@ struct PoolerGateway::Connection {
   GrpcQueryService service;
   // While another leads in its place.
   bool superseded = false;
-  Timer sweep{};
+  Timer sweep;
 };
 
 namespace {

@@ -45,8 +45,8 @@ struct RuleChange {
   // The rule in force now, as decided by its leader.
   Result<::clustermetadata::ShardRule> rule;
   // When the recruits sufficed, and when the leader said that its rule is decided.
-  std::optional<WallTime> recruited_at{};
-  std::optional<WallTime> decided_at{};
+  std::optional<WallTime> recruited_at;
+  std::optional<WallTime> decided_at;
 };
 
 class Coordinator {

@@ -54,6 +54,7 @@ std::vector<Problem> Decide(const std::vector<Problem>& problems) {
     by_member.emplace(problem.member, problem);
   }
   std::vector<Problem> chosen;
+  chosen.reserve(by_member.size());
   for (auto& [member, problem] : by_member) chosen.push_back(std::move(problem));
   return chosen;
 }

@@ -10,7 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing_cluster::Cluster;
-using testing_cluster::kStep;
 
 // Faults at random, writers all the time, then peace. The seed replays it.
 class Chaos {
@@ -21,15 +20,7 @@ class Chaos {
   }
   ~Chaos() {
     cluster.on_step = nullptr;
-    bool joined = false;
-    asio::co_spawn(
-        cluster.io,
-        [](TaskGroup& writers, bool& joined) -> Awaitable<void> {
-          co_await writers.CancelAndJoin();
-          joined = true;
-        }(writers_, joined),
-        asio::detached);
-    while (!joined) cluster.Step();
+    cluster.Finish(writers_.CancelAndJoin());
   }
 
   void Run(Duration duration) {
@@ -139,7 +130,7 @@ class Chaos {
   void Write() {
     const auto primaries = cluster.shard.Primaries();
     if (primaries.empty()) return;
-    const std::string primary = primaries[random_->Below(primaries.size())];
+    const std::string& primary = primaries[random_->Below(primaries.size())];
     writers_.Spawn("writer", [](Chaos& chaos, std::string primary, std::string value) -> Awaitable<void> {
       if (co_await chaos.cluster.shard.WriteAt(primary, value)) chaos.cluster.acked.push_back(value);
     }(*this, primary, fmt::format("w{}", ++written_)));
@@ -151,6 +142,7 @@ class Chaos {
       for (auto& rules : cluster.shard.RuleHistory(member)) all.push_back(std::move(rules));
     }
     std::vector<const ::clustermetadata::RulePosition*> positions;
+    positions.reserve(all.size());
     for (const auto& rules : all) positions.push_back(&rules);
     auto consistent = consensus::CheckEquivocation(positions);
     EXPECT_TRUE(consistent) << consistent.error().message();

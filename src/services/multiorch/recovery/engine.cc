@@ -243,9 +243,11 @@ std::vector<DetectedProblem> Engine::Problems(const std::string& shard) const {
 Awaitable<bool> Engine::Disable(Deadline deadline) {
   enabled_ = false;
   while (!acting_.empty()) {
-    if (!co_await idle_.WaitUntil(clock_, deadline)) co_return acting_.empty();
+    const bool woken = co_await idle_.WaitUntil(clock_, deadline);
+    if (!woken) break;
   }
-  co_return true;
+  const bool idle = acting_.empty();
+  co_return idle;
 }
 
 Awaitable<Result<std::vector<std::string>>> Engine::TriggerNow(int cycles) {

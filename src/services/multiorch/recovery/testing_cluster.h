@@ -79,15 +79,7 @@ class Cluster {
   ~Cluster() {
     shard.on_call = nullptr;
     for (auto& orchestrator : orchestrators) Kill(orchestrator);
-    bool joined = false;
-    asio::co_spawn(
-        io,
-        [](TaskGroup& clients, bool& joined) -> Awaitable<void> {
-          co_await clients.CancelAndJoin();
-          joined = true;
-        }(clients_, joined),
-        asio::detached);
-    while (!joined) Step();
+    Finish(clients_.CancelAndJoin());
   }
 
   // The next in rank.
@@ -100,16 +92,18 @@ class Cluster {
   // The process dies: what it had in flight is never heard of again.
   void Kill(std::unique_ptr<Orchestrator>& orchestrator) {
     if (orchestrator == nullptr) return;
-    bool stopped = false;
-    asio::co_spawn(
-        io,
-        [](Engine& engine, bool& stopped) -> Awaitable<void> {
-          co_await engine.Stop();
-          stopped = true;
-        }(orchestrator->engine, stopped),
-        asio::detached);
-    while (!stopped) Step();
+    Finish(orchestrator->engine.Stop());
     orchestrator.reset();
+  }
+
+  // Steps until the task has ended.
+  void Finish(Awaitable<void> task) {
+    bool ended = false;
+    asio::co_spawn(io, std::move(task), [&ended](const std::exception_ptr& error) {
+      if (error) std::rethrow_exception(error);
+      ended = true;
+    });
+    while (!ended) Step();  // NOLINT(bugprone-infinite-loop): its end is heard in a step
   }
 
   void Step() {

@@ -82,6 +82,7 @@ void PoolSet::ForgetInactive() {
 
 std::vector<PoolSet::UserStats> PoolSet::Stats() const {
   std::vector<UserStats> stats;
+  stats.reserve(users_.size());
   for (const auto& [name, pool] : users_) stats.push_back({name, pool->stats()});
   return stats;
 }

@@ -14,7 +14,6 @@ namespace query {
 class ExecuteOptions;
 class PreparedStatement;
 class Portal;
-class QueryResult;
 class ReservationOptions;
 }  // namespace query
 

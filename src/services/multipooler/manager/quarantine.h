@@ -33,7 +33,7 @@ class FailureStreak {
  private:
   const QuarantineOptions options_;
   int attempts_ = 0;
-  TimePoint began_{};
+  TimePoint began_;
 };
 
 }  // namespace multigres::pooler::manager
