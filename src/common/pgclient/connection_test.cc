@@ -275,8 +275,13 @@ TEST(ConnectionWire, ACancelWinsOverADeadlineAtTheSameTime) {
   });
 }
 
-Awaitable<void> CloseSoon(Connection& connection) {
-  co_await SleepFor(connection.reactor().clock(), 10ms);
+// The reactor's next turn: waits that begin now have begun then.
+Awaitable<void> Turn() {
+  co_await asio::post(co_await asio::this_coro::executor, kAwait);
+}
+
+Awaitable<void> CloseNext(Connection& connection) {
+  co_await Turn();
   connection.Close();
 }
 
@@ -284,7 +289,7 @@ TEST(ConnectionWire, CloseEndsAWaitInProgress) {
   OnOpen([](Reactor& reactor, Connection& connection, ByteStream& server) -> Awaitable<void> {
     connection.SendQuery("SELECT");
     TaskGroup tasks(reactor.executor());
-    tasks.Spawn("close", CloseSoon(connection));
+    tasks.Spawn("close", CloseNext(connection));
     auto message = co_await connection.Next({reactor.clock().After(kBound), nullptr});
     EXPECT_FALSE(message);
     EXPECT_EQ(message.error().message(), "connection closed");
@@ -333,7 +338,7 @@ TEST(ConnectionWire, AWriterDoesNotNeedTheReaderToGetItsBytesOut) {
     TaskGroup tasks(reactor.executor());
     tasks.Spawn("server", ReadAll(server, kBytes, got));
     tasks.Spawn("writer", [](Connection& connection) -> Awaitable<void> {
-      co_await SleepFor(connection.reactor().clock(), 5ms);
+      co_await Turn();
       connection.SendRaw(std::string(kBytes, 'x'));
     }(connection));
     while (got < kBytes) {

@@ -26,9 +26,23 @@ TEST(ConnectionWaits, AWaitThatRunsOutIsTakenUpAgain) {
   });
 }
 
-Awaitable<void> CancelSoon(Reactor& reactor, CancelToken& token) {
-  co_await SleepFor(reactor.clock(), 20ms);
+// After a turn of the reactor, whose waits have begun then.
+Awaitable<void> CancelNext(CancelToken& token) {
+  co_await asio::post(co_await asio::this_coro::executor, kAwait);
   token.Cancel(CancelReason::kCancelled);
+}
+
+// Returns once PostgreSQL runs what the connection was sent.
+Awaitable<void> UntilActive(Connection& connection) {
+  Reactor& reactor = connection.reactor();
+  auto observer = co_await MustOpen(reactor, OptionsFor(PostgresServer::Shared()));
+  const std::string sql = "SELECT state FROM pg_stat_activity WHERE pid = " + std::to_string(connection.process_id());
+  const Bounds bounds = Within(reactor);
+  while (!bounds.deadline.Passed(reactor.clock().Now())) {
+    auto state = co_await QuerySimple(*observer, sql, bounds);
+    if (state && state->Scalar() == "active") co_return;
+  }
+  ADD_FAILURE() << "the query isn't run";
 }
 
 TEST(ConnectionWaits, ACancelTokenEndsTheWaitAndACancelRequestTheQuery) {
@@ -37,10 +51,11 @@ TEST(ConnectionWaits, ACancelTokenEndsTheWaitAndACancelRequestTheQuery) {
     connection->SendQuery("SELECT pg_sleep(60)");
     CancelToken token;
     TaskGroup tasks(reactor.executor());
-    tasks.Spawn("cancel", CancelSoon(reactor, token));
+    tasks.Spawn("cancel", CancelNext(token));
     auto cancelled = co_await connection->Next({reactor.clock().After(20s), &token});
     EXPECT_FALSE(cancelled);
     EXPECT_EQ(cancelled.error().code(), Code::kCanceled);
+    co_await UntilActive(*connection);
     auto asked = co_await CancelQuery(reactor, connection->cancel_target(), reactor.clock().After(5s));
     EXPECT_TRUE(asked);
     auto drained = co_await DrainToSync(*connection, Within(reactor));
@@ -62,8 +77,8 @@ TEST(ConnectionWaits, ACancelRequestWithTheWrongKeyDoesNothing) {
   });
 }
 
-Awaitable<void> InterruptSoon(Connection& connection) {
-  co_await SleepFor(connection.reactor().clock(), 20ms);
+Awaitable<void> InterruptNext(Connection& connection) {
+  co_await asio::post(co_await asio::this_coro::executor, kAwait);
   connection.Interrupt();
 }
 
@@ -71,7 +86,7 @@ TEST(ConnectionWaits, InterruptEndsAWaitFromOutside) {
   OnReactor([](Reactor& reactor) -> Awaitable<void> {
     auto connection = co_await MustOpen(reactor, OptionsFor(PostgresServer::Shared()));
     TaskGroup tasks(reactor.executor());
-    tasks.Spawn("interrupt", InterruptSoon(*connection));
+    tasks.Spawn("interrupt", InterruptNext(*connection));
     auto message = co_await connection->NextReply(Within(reactor));
     EXPECT_FALSE(message);
     EXPECT_EQ(message.error().code(), Code::kCanceled);
