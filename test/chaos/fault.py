@@ -21,9 +21,9 @@ class Fault:
 class Catalogue(dict):
     """Faults by name; add() is a decorator for their actions, whose first sentence describes them."""
 
-    def add(self, name=None, **more):
+    def add(self, name=None, what=None, **more):
         def register(action):
-            fault = Fault(name or action.__name__, (action.__doc__ or "").strip().split("\n")[0], action, **more)
+            fault = Fault(name or action.__name__, what or action.__doc__.strip().split("\n")[0], action, **more)
             self[fault.name] = fault
             return action
         return register

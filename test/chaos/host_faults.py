@@ -56,61 +56,42 @@ def partition_leader(ctx):
     ctx.network.heal()
 
 
-@FAULTS.add(expect="none", needs="network")
-def partition_leader_and_one(ctx):
-    """The leader and a follower on one side, the other follower with all orchestrators and etcd on the other."""
-    majority = [ctx.leader.host, ctx.followers[0].host]
-    ctx.strike()
-    ctx.network.cut(majority, [ctx.followers[1].host, ctx.cluster.control, *_orch_hosts(ctx)])
-    time.sleep(6)
-    ctx.network.heal()
+# --- the network is bad for some seconds
+
+# name, what, seconds, how, and the rest of what a fault is
+DISTURBED = (
+    ("partition_leader_and_one",
+     "The leader and a follower on one side, the other follower with all orchestrators and etcd on the other.", 6,
+     lambda ctx: ctx.network.cut([ctx.leader.host, ctx.followers[0].host],
+                                 [ctx.followers[1].host, ctx.cluster.control, *_orch_hosts(ctx)]), {}),
+    ("partition_orchs_from_leader", "No orchestrator reaches the leader, its followers do.", 6,
+     lambda ctx: ctx.network.cut([ctx.leader.host], _orch_hosts(ctx)), {}),
+    ("deafen_orchs", "What the leader's host sends to the orchestrators is lost; what they send arrives.", 6,
+     lambda ctx: ctx.network.drop([ctx.leader.host], _orch_hosts(ctx)), {}),
+    ("cut_off_follower", "A follower's host is cut off from everybody for some seconds.", 5,
+     lambda ctx: (ctx.lose_gateway(ctx.followers[0]), ctx.network.unplug(ctx.followers[0].host)), {}),
+    ("slow_follower", "The line to a follower is far too slow for the WAL: the other one acknowledges.", 8,
+     lambda ctx: ctx.network.throttle(ctx.followers[0].host), {"needs": "throttle", "settle_s": 120}),
+    ("silence_followers", "What followers send to the leader is lost, what it sends arrives: they have the WAL, and it can't know.", 6,
+     lambda ctx: ctx.network.drop([follower.host for follower in ctx.followers], [ctx.leader.host]),
+     {"expect": "any", "cuts_off_clients": True, "settle_s": 120}),
+)
 
 
-@FAULTS.add(expect="none", needs="network")
-def partition_orchs_from_leader(ctx):
-    """No orchestrator reaches the leader, its followers do."""
-    ctx.strike()
-    ctx.network.cut([ctx.leader.host], _orch_hosts(ctx))
-    time.sleep(6)
-    ctx.network.heal()
+def _disturbed(disturb, seconds):
+    def action(ctx):
+        ctx.strike()
+        disturb(ctx)
+        time.sleep(seconds)
+        ctx.network.heal()
+    return action
 
 
-@FAULTS.add(expect="none", needs="network")
-def deafen_orchs(ctx):
-    """What the leader's host sends to the orchestrators is lost; what they send arrives."""
-    ctx.strike()
-    ctx.network.drop([ctx.leader.host], _orch_hosts(ctx))
-    time.sleep(6)
-    ctx.network.heal()
+for _name, _what, _seconds, _disturb, _more in DISTURBED:
+    FAULTS.add(_name, _what, **{"expect": "none", "needs": "network", **_more})(_disturbed(_disturb, _seconds))
 
 
-@FAULTS.add(expect="none", needs="network")
-def cut_off_follower(ctx):
-    """A follower's host is cut off from everybody for some seconds."""
-    ctx.lose_gateway(ctx.followers[0])
-    ctx.strike()
-    ctx.network.unplug(ctx.followers[0].host)
-    time.sleep(5)
-    ctx.network.heal()
-
-
-@FAULTS.add(expect="none", needs="throttle", settle_s=120)
-def slow_follower(ctx):
-    """The line to a follower is far too slow for the WAL: the other one acknowledges."""
-    ctx.strike()
-    ctx.network.throttle(ctx.followers[0].host)
-    time.sleep(8)
-    ctx.network.heal()
-
-
-@FAULTS.add(expect="any", needs="network", cuts_off_clients=True, settle_s=120)
-def silence_followers(ctx):
-    """What followers send to the leader is lost, what it sends arrives: they have the WAL, and it can't know."""
-    ctx.strike()
-    ctx.network.drop([follower.host for follower in ctx.followers], [ctx.leader.host])
-    time.sleep(6)
-    ctx.network.heal()
-
+# --- and what an old leader did meanwhile
 
 @FAULTS.add(expect="failover", needs="network", cuts_off_clients=True)
 def stale_leader_with_extra_wal(ctx):

@@ -12,13 +12,68 @@ FAULTS = Catalogue()
 LONG_S = 6.0
 
 
+# --- one signal to one service: nobody's writes wait for that
+
+SERVICES = {
+    "pooler": lambda ctx: ctx.leader.pooler,
+    "pgctld": lambda ctx: ctx.leader.pgctld,
+    "gateway": lambda ctx: ctx.leader.gateway,
+    "orch": lambda ctx: ctx.cluster.cells[0].orch,
+    "etcd": lambda ctx: ctx.cluster.etcd,
+    "multiadmin": lambda ctx: ctx.cluster.admin,
+}
+
+# The fault's first word names the signal, its second the service. What is frozen goes on after so many seconds.
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM, "freeze": signal.SIGSTOP}
+SIGNALLED = (
+    ("kill_pooler", 0, "kill -9 of the leader's pooler, which is back within its grace."),
+    ("kill_pgctld", 0, "kill -9 of the leader's pgctld."),
+    ("stop_pgctld", 0, "SIGTERM of the leader's pgctld."),
+    ("freeze_pgctld", LONG_S, "SIGSTOP of the leader's pgctld for some seconds."),
+    ("kill_gateway", 0, "kill -9 of a gateway: its sessions end, nobody else notices."),
+    ("stop_gateway", 0, "SIGTERM of a gateway: its sessions end in order."),
+    ("freeze_gateway", 3, "SIGSTOP of a gateway for some seconds: its clients wait, and go on."),
+    ("kill_orch", 0, "kill -9 of the first orchestrator."),
+    ("freeze_orch", LONG_S, "SIGSTOP of the first orchestrator for some seconds."),
+    ("kill_etcd", 0, "kill -9 of etcd, which is back soon."),
+    ("freeze_etcd", LONG_S, "SIGSTOP of etcd for some seconds."),
+    ("kill_multiadmin", 0, "kill -9 of multiadmin."),
+    ("freeze_multiadmin", 3, "SIGSTOP of multiadmin for some seconds."),
+)
+
+
+def _signalled(name, frozen_s):
+    verb, kind = name.split("_")
+
+    def action(ctx):
+        service = SERVICES[kind](ctx)
+        if kind == "gateway" and verb != "freeze":
+            ctx.lose_gateway(ctx.leader)
+        ctx.strike()
+        ctx.cluster.supervisor.kill(service, SIGNALS[verb])
+        if verb == "freeze":
+            time.sleep(frozen_s)
+            ctx.cluster.supervisor.kill(service, signal.SIGCONT)
+    return action
+
+
+for _name, _frozen_s, _what in SIGNALLED:
+    FAULTS.add(_name, _what, expect="none")(_signalled(_name, _frozen_s))
+
+
 # --- services of the leader's cell
 
-@FAULTS.add(expect="none")
-def kill_pooler(ctx):
-    """kill -9 of the leader's pooler, which is back within its grace."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.pooler)
+def _kill_with_postgres(kind):
+    def action(ctx):
+        ctx.strike()
+        ctx.cluster.supervisor.kill(SERVICES[kind](ctx))
+        ctx.leader.postgres.kill_all()
+    return action
+
+
+for _kind in ("pooler", "pgctld"):
+    FAULTS.add(f"kill_{_kind}_and_postgres", f"kill -9 of the leader's {_kind} and of its PostgreSQL.",
+               expect="failover")(_kill_with_postgres(_kind))
 
 
 @FAULTS.add(expect="failover")
@@ -48,72 +103,7 @@ def stop_pooler(ctx):
     wait_until(lambda: ctx.leader.pooler.pid != pid, 20, "the end of a pooler that was told to go")
 
 
-@FAULTS.add(expect="failover")
-def kill_pooler_and_postgres(ctx):
-    """kill -9 of the leader's pooler and of its PostgreSQL."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.pooler)
-    ctx.leader.postgres.kill_all()
-
-
-@FAULTS.add(expect="none")
-def kill_pgctld(ctx):
-    """kill -9 of the leader's pgctld."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.pgctld)
-
-
-@FAULTS.add(expect="failover")
-def kill_pgctld_and_postgres(ctx):
-    """kill -9 of the leader's pgctld and of its PostgreSQL."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.pgctld)
-    ctx.leader.postgres.kill_all()
-
-
-@FAULTS.add(expect="none")
-def freeze_pgctld(ctx):
-    """SIGSTOP of the leader's pgctld for some seconds."""
-    _freeze_for(ctx, ctx.leader.pgctld, LONG_S)
-
-
-@FAULTS.add(expect="none")
-def stop_pgctld(ctx):
-    """SIGTERM of the leader's pgctld."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.pgctld, signal.SIGTERM)
-
-
-@FAULTS.add(expect="none")
-def kill_gateway(ctx):
-    """kill -9 of a gateway: its sessions end, nobody else notices."""
-    ctx.lose_gateway(ctx.leader)
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.gateway)
-
-
-@FAULTS.add(expect="none")
-def stop_gateway(ctx):
-    """SIGTERM of a gateway: its sessions end in order."""
-    ctx.lose_gateway(ctx.leader)
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.leader.gateway, signal.SIGTERM)
-
-
-@FAULTS.add(expect="none")
-def freeze_gateway(ctx):
-    """SIGSTOP of a gateway for some seconds: its clients wait, and go on."""
-    _freeze_for(ctx, ctx.leader.gateway, 3)
-
-
 # --- who decides and where it is written down
-
-@FAULTS.add(expect="none")
-def kill_orch(ctx):
-    """kill -9 of the first orchestrator."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.cluster.cells[0].orch)
-
 
 @FAULTS.add(expect="none")
 def kill_every_orch(ctx):
@@ -124,12 +114,6 @@ def kill_every_orch(ctx):
     time.sleep(3)
     for cell in ctx.cluster.cells:
         ctx.cluster.supervisor.start(cell.orch)
-
-
-@FAULTS.add(expect="none")
-def freeze_orch(ctx):
-    """SIGSTOP of the first orchestrator for some seconds."""
-    _freeze_for(ctx, ctx.cluster.cells[0].orch, LONG_S)
 
 
 @FAULTS.add(expect="failover")
@@ -169,19 +153,6 @@ def skew_orchs(ctx):
         _restart_with(ctx, service)
 
 
-@FAULTS.add(expect="none")
-def kill_etcd(ctx):
-    """kill -9 of etcd, which is back soon."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.cluster.etcd)
-
-
-@FAULTS.add(expect="none")
-def freeze_etcd(ctx):
-    """SIGSTOP of etcd for some seconds."""
-    _freeze_for(ctx, ctx.cluster.etcd, LONG_S)
-
-
 @FAULTS.add(expect="failover")
 def kill_postgres_without_etcd(ctx):
     """etcd is down when the leader's PostgreSQL is killed, and stays down until another leads."""
@@ -208,19 +179,6 @@ def wipe_etcd(ctx):
 
 
 @FAULTS.add(expect="none")
-def kill_multiadmin(ctx):
-    """kill -9 of multiadmin."""
-    ctx.strike()
-    ctx.cluster.supervisor.kill(ctx.cluster.admin)
-
-
-@FAULTS.add(expect="none")
-def freeze_multiadmin(ctx):
-    """SIGSTOP of multiadmin for some seconds."""
-    _freeze_for(ctx, ctx.cluster.admin, 3)
-
-
-@FAULTS.add(expect="none")
 def stop_control(ctx):
     """SIGTERM of every orchestrator, of etcd and of multiadmin: a restart of all that isn't on the path of a query."""
     ctx.strike()
@@ -235,15 +193,6 @@ def switch_primary(ctx):
     ctx.strike()
     ctx.cluster.switch_primary()
     wait_until(lambda: ctx.cluster.promotions() > before, 30, "a new appointment")
-
-
-# --- helpers
-
-def _freeze_for(ctx, service, seconds):
-    ctx.strike()
-    ctx.cluster.supervisor.kill(service, signal.SIGSTOP)
-    time.sleep(seconds)
-    ctx.cluster.supervisor.kill(service, signal.SIGCONT)
 
 
 def _restart_with(ctx, service, **faked):
