@@ -34,9 +34,11 @@ struct Pinning {
   std::vector<std::string> pin_portals;      // WITH HOLD cursors that the statement opens
   std::vector<std::string> release_portals;  // ... and that it closes
   bool recheck_advisory_locks = false;
+  bool prepares_transaction = false;  // what it has done stands, even if the backend is lost before it says so
 
   bool empty() const {
-    return reasons == 0 && pin_portals.empty() && release_portals.empty() && !recheck_advisory_locks;
+    return reasons == 0 && pin_portals.empty() && release_portals.empty() && !recheck_advisory_locks &&
+           !prepares_transaction;
   }
 };
 

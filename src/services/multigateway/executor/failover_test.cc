@@ -35,11 +35,13 @@ class QuietSink final : public engine::ClientSink {
   void CopyData(std::string&&) override {}
   void CopyDone() override {}
   Awaitable<Result<engine::CopyInput>> ReadCopyInput() override {
-    co_return engine::CopyInput{engine::CopyInput::Kind::kDone, {}};
+    if (copy_input.empty()) co_return engine::CopyInput{engine::CopyInput::Kind::kDone, {}};
+    co_return engine::CopyInput{engine::CopyInput::Kind::kData, std::exchange(copy_input, {})};
   }
   bool Overfull() const override { return false; }
   Awaitable<Result<>> Flush() override { co_return Result<>(); }
   std::vector<std::string> tags;
+  std::string copy_input;
 };
 
 Error NotSent() {
@@ -130,6 +132,19 @@ TEST_F(FailoverTest, AStatementWhoseOutcomeIsUnknownIsNotRunAgain) {
   EXPECT_EQ(Query("select 1"), "C(SELECT 1) I");
 }
 
+// Nothing proves that it only read: a function may write, and READ ONLY forbids neither notifications nor functions
+// that do something elsewhere (docs/adr/0007).
+TEST_F(FailoverTest, ALostReadIsNotRepeatedUnlessATransactionShieldsIt) {
+  NewSession({{"default_transaction_read_only", "on"}});
+  pooler_.failures = {Lost()};
+  EXPECT_EQ(Query("select 1"), "E(08007) I");
+  EXPECT_EQ(Log().size(), 1U);
+  Query("begin");
+  pooler_.failures = {Lost()};
+  EXPECT_EQ(Query("select 1"), "C(SELECT 1) T");
+  EXPECT_EQ(Log().size(), 2U);
+}
+
 TEST_F(FailoverTest, TheServersOwnWordOnALostBackendReachesTheClient) {
   pooler_.failures = {Error::FromDiagnostic(
       {.severity = "FATAL", .code = "57P01", .message = "terminating connection due to administrator command"})};
@@ -180,6 +195,32 @@ TEST_F(FailoverTest, ALostCommitMayHaveCommitted) {
   EXPECT_EQ(Query("commit"), "E(40001) I");
 }
 
+// What it prepared would be prepared a second time, or stay for ever.
+TEST_F(FailoverTest, ALostPrepareTransactionMayHavePreparedWhereverItStands) {
+  pooler_.tags = {{"prepare transaction", "PREPARE TRANSACTION"}};
+  for (const bool first : {true, false}) {
+    Query("begin");
+    if (!first) Query("insert into t values (1)");
+    Log();
+    pooler_.failures = {Lost()};
+    EXPECT_EQ(Query("prepare transaction 'x'"), "E(08007) I");
+    const auto log = Log();
+    EXPECT_EQ(std::ranges::count_if(log, [](const auto& call) { return call.starts_with("query"); }), 1);
+  }
+  EXPECT_EQ(waits_, 0);
+}
+
+TEST_F(FailoverTest, APrepareTransactionThatWasNeverSentIsSentAgainOnlyIfItIsAllOfItsTransaction) {
+  pooler_.tags = {{"prepare transaction", "PREPARE TRANSACTION"}};
+  Query("begin");
+  pooler_.failures = {NotSent()};
+  EXPECT_EQ(Query("prepare transaction 'x'"), "C(PREPARE TRANSACTION) I");
+  Query("begin");
+  Query("insert into t values (1)");
+  pooler_.failures = {buffer::Attempts::kMaxPauses + 1, NotSent()};
+  EXPECT_EQ(Query("prepare transaction 'x'"), "E(40001) I");
+}
+
 TEST_F(FailoverTest, ALostRollbackIsAsGoodAsADone) {
   Query("begin");
   Query("insert into t values (1)");
@@ -212,6 +253,17 @@ TEST_F(FailoverTest, ACopyThatDidNotBeginBeginsOnTheNewLeader) {
   pooler_.failures = {NotSent()};
   EXPECT_EQ(Query("copy t from stdin"), "C(COPY 2) I");
   EXPECT_EQ(Log().size(), 2U);
+}
+
+TEST_F(FailoverTest, ALostCopyMayHaveBeenDoneFromItsEndOn) {
+  pooler_.copy_failure = Lost();
+  EXPECT_EQ(Query("copy t from stdin"), "E(08007) I");
+  pooler_.copy_failure = Lost();
+  sink_.copy_input = "1";
+  EXPECT_EQ(Query("copy t from stdin"), "E(40001) I");
+  Query("begin");
+  pooler_.copy_failure = Lost();
+  EXPECT_EQ(Query("copy t from stdin"), "E(40001) E");
 }
 
 TEST_F(FailoverTest, AWriteThatAStandbyRefusedRunsOnTheLeader) {

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class FakePooler final : public queryservice::QueryService, public scatterconn::
   bool unavailable = false;
   // Errors of the next calls that run or describe something, COMMIT among them; the call is logged and changes nothing.
   std::deque<Error> failures;
+  // The next COPY is lost once it has begun: by its first data, or else by its end.
+  std::optional<Error> copy_failure;
   // Rows of a portal with a row limit, left to give.
   int portal_rows = 5;
   multipoolerservice::StreamExecuteRequest last_query;

@@ -47,11 +47,14 @@ class FakeCopy final : public queryservice::CopyStream {
     using Request = multipoolerservice::CopyBidiExecuteRequest;
     if (message.phase() == Request::DATA) pooler_.copied.push_back(message.data());
     failed_ = message.phase() == Request::FAIL;
+    if (pooler_.copy_failure) lost_ = std::exchange(pooler_.copy_failure, std::nullopt);
+    if (lost_) co_return std::unexpected(*lost_);
     co_return Result<>();
   }
   Awaitable<Result<bool>> Receive(multipoolerservice::CopyBidiExecuteResponse& message) override {
     using Response = multipoolerservice::CopyBidiExecuteResponse;
     message.Clear();
+    if (lost_) co_return std::unexpected(*lost_);
     if (state_) *message.mutable_reserved_state() = *state_;
     step_++;
     if (step_ == 1) {
@@ -78,6 +81,7 @@ class FakeCopy final : public queryservice::CopyStream {
   bool from_stdin_;
   std::unique_ptr<::query::ReservedState> state_;
   bool failed_ = false;
+  std::optional<Error> lost_;
   int step_ = 0;
 };
 

@@ -151,7 +151,7 @@ PlanPtr PlanTransactionControl(const Statement& statement) {
       return Make<engine::SavepointControl>({.allowed_in_failed = true}, {}, SavepointAction::kRollbackTo,
                                             statement.name);
     default:
-      return Make<engine::PrepareTransaction>({.allowed_in_failed = true}, {});
+      return Make<engine::PrepareTransaction>({.allowed_in_failed = true}, {.prepares_transaction = true});
   }
 }
 

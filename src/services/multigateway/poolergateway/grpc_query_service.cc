@@ -40,9 +40,10 @@ Error Translate(const Error& error, const CallScope& scope, const CallsInFlight:
 
 Error Translate(const Error& error, const Interruption& interruption, const CallsInFlight::Call& in_flight) {
   if (in_flight.abandoned() && error.code() == Code::kCanceled) return Abandoned(error);
-  const bool unanswered = interruption.cut_off() && interruption.reason() != CancelReason::kShutdown;
-  if (unanswered && error.execution() != Execution::kDidNotExecute) {
-    return mterrors::OutcomeUnknown("the statement could not be cancelled in time");
+  if (interruption.unanswered() && error.execution() != Execution::kDidNotExecute) {
+    return mterrors::OutcomeUnknown(interruption.reason() == CancelReason::kShutdown
+                                        ? "the gateway is shutting down"
+                                        : "the statement could not be cancelled in time");
   }
   return mterrors::FromWire(error, interruption.reason());
 }
@@ -132,32 +133,49 @@ Awaitable<Result<Response>> Unary(rpc::Channel& channel, CallsInFlight& calls, s
   co_return response;
 }
 
+// A COPY FROM can't commit before DONE has been sent; until then its call is cut off when its scope ends. Later, and in
+// a COPY TO (which may be of a statement that writes), the answer is awaited.
 class GrpcCopyStream final : public queryservice::CopyStream {
  public:
-  GrpcCopyStream(CallsInFlight& calls, std::unique_ptr<rpc::ClientCall> call, CallScope scope, bool asks_leader)
-      : call_(std::move(call)), in_flight_(calls, *call_, asks_leader), scope_(scope) {}
+  using Request = multipoolerservice::CopyBidiExecuteRequest;
 
-  Awaitable<Result<>> Send(const multipoolerservice::CopyBidiExecuteRequest& message) override {
-    using Request = multipoolerservice::CopyBidiExecuteRequest;
+  GrpcCopyStream(CallsInFlight& calls, std::unique_ptr<rpc::ClientCall> call, bool asks_leader)
+      : call_(std::move(call)), in_flight_(calls, *call_, asks_leader) {}
+
+  Awaitable<Result<>> Start(rpc::Channel& channel, TaskGroup& tasks, CallScope scope, const Request& initiate) {
+    const std::uint32_t client = initiate.options().client_connection_id();
+    if (initiate.direction() == Request::TO_STDOUT) {
+      call_->WriteLast(initiate);
+      interruption_.emplace(channel, *call_, tasks, scope, client);
+      co_return Result<>();
+    }
+    interruption_.emplace(channel, *call_, tasks, scope, client, false);
+    co_return co_await Send(initiate);
+  }
+
+  Awaitable<Result<>> Send(const Request& message) override {
     if (message.phase() == Request::DONE || message.phase() == Request::FAIL) {
+      // (Once the scope has ended nothing is sent any more: the call is over.)
+      const bool ended = interruption_->reason() != CancelReason::kNone;
+      if (message.phase() == Request::DONE && !ended) interruption_->AwaitAnswer();
       call_->WriteLast(message);
       co_return Result<>();
     }
     auto written = co_await call_->Write(message);
-    if (!written) co_return std::unexpected(Translate(written.error(), scope_, in_flight_));
+    if (!written) co_return std::unexpected(Translate(written.error(), *interruption_, in_flight_));
     co_return written;
   }
 
   Awaitable<Result<bool>> Receive(multipoolerservice::CopyBidiExecuteResponse& message) override {
     auto read = co_await call_->Read(message);
-    if (!read) co_return std::unexpected(Translate(read.error(), scope_, in_flight_));
+    if (!read) co_return std::unexpected(Translate(read.error(), *interruption_, in_flight_));
     co_return read;
   }
 
  private:
   std::unique_ptr<rpc::ClientCall> call_;
   CallsInFlight::Call in_flight_;
-  CallScope scope_;
+  std::optional<Interruption> interruption_;
 };
 
 }  // namespace
@@ -182,10 +200,10 @@ Awaitable<Result<multipoolerservice::DescribeResponse>> GrpcQueryService::Descri
 
 Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> GrpcQueryService::CopyBidiExecute(
     const multipoolerservice::CopyBidiExecuteRequest& initiate, CallScope scope) {
-  auto call = channel_.StartCall("/multipoolerservice.MultiPoolerService/CopyBidiExecute", OptionsFor(scope));
-  auto stream = std::make_unique<GrpcCopyStream>(calls_, std::move(call), scope, AsksLeader(initiate));
-  auto written = co_await stream->Send(initiate);
-  if (!written) co_return std::unexpected(std::move(written.error()));
+  auto call = channel_.StartCall("/multipoolerservice.MultiPoolerService/CopyBidiExecute", PatientOptionsFor(scope));
+  auto stream = std::make_unique<GrpcCopyStream>(calls_, std::move(call), AsksLeader(initiate));
+  auto started = co_await stream->Start(channel_, tasks_, scope, initiate);
+  if (!started) co_return std::unexpected(std::move(started.error()));
   co_return stream;
 }
 

@@ -10,8 +10,12 @@ constexpr std::string_view kCancelStatement = "/statementcontrol.StatementContro
 }  // namespace
 
 Interruption::Interruption(rpc::Channel& channel, rpc::ClientCall& call, TaskGroup& tasks,
-                           const queryservice::CallScope& scope, std::uint32_t client_connection_id)
-    : channel_(channel), call_(call), tasks_(tasks), client_connection_id_(client_connection_id) {
+                           const queryservice::CallScope& scope, std::uint32_t client_connection_id, bool awaits_answer)
+    : channel_(channel),
+      call_(call),
+      tasks_(tasks),
+      client_connection_id_(client_connection_id),
+      awaits_answer_(awaits_answer) {
   if (!scope.deadline.IsNever()) {
     timer_ = channel.reactor().clock().ScheduleAt(scope.deadline.at(), [this] { Interrupt(CancelReason::kDeadline); });
   }
@@ -35,7 +39,7 @@ void Interruption::Interrupt(CancelReason reason) {
   reason_ = reason;
   state_ = std::make_shared<State>(&call_);
   // A statement that hasn't left, or a process that is leaving, waits for nobody.
-  if (!channel_.IsReady() || reason == CancelReason::kShutdown) {
+  if (!awaits_answer_ || !channel_.IsReady() || reason == CancelReason::kShutdown) {
     timer_ = Timer();
     return state_->CutOff();
   }

@@ -22,16 +22,19 @@ class Interruption {
   static constexpr Duration kPatience = std::chrono::seconds(3);
 
   // All must outlive it. `tasks` sends what the pooler is told. Begin only once the request has been written.
+  // `awaits_answer` false: what the call does cannot commit yet, so it is cut off at once.
   Interruption(rpc::Channel& channel, rpc::ClientCall& call, TaskGroup& tasks, const queryservice::CallScope& scope,
-               std::uint32_t client_connection_id);
+               std::uint32_t client_connection_id, bool awaits_answer = true);
   ~Interruption();
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
 
+  // From now on it may commit. To be called only while the scope hasn't ended.
+  void AwaitAnswer() { awaits_answer_ = true; }
   // Why the scope ended; kNone while it hasn't.
   CancelReason reason() const { return reason_; }
-  // The call was cut off without the pooler's answer.
-  bool cut_off() const { return state_ != nullptr && state_->cut_off; }
+  // The call was cut off without the answer that mattered.
+  bool unanswered() const { return awaits_answer_ && state_ != nullptr && state_->cut_off; }
 
  private:
   struct State {
@@ -47,6 +50,7 @@ class Interruption {
   rpc::ClientCall& call_;
   TaskGroup& tasks_;
   const std::uint32_t client_connection_id_;
+  bool awaits_answer_;
   CancelReason reason_ = CancelReason::kNone;
   std::shared_ptr<State> state_;  // from the interruption on
   Timer timer_;                   // of the scope's deadline, then of our patience

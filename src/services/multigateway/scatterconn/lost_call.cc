@@ -38,7 +38,12 @@ Error AsClientSees(const Session& session, Error error) {
 
 Error CommitAsClientSees(const Session& session, Error error) {
   if (!IsCutOff(error)) return error;
-  return NeverSent(error) ? Terminated(session) : Unknown(std::move(error));
+  if (!NeverSent(error)) return Unknown(std::move(error));
+  return session.reservation().held() ? Terminated(session) : error;
+}
+
+Error UncommittedAsClientSees(const Session& session, Error error) {
+  return IsCutOff(error) ? Terminated(session) : error;
 }
 
 }  // namespace multigres::gateway::scatterconn

@@ -14,7 +14,10 @@ namespace multigres::gateway::scatterconn {
 // never left this process. Other errors are as they are. To be asked before the reservation is forgotten.
 Error AsClientSees(const session::Session& session, Error error);
 
-// The same for COMMIT: 40001 only if it was never sent.
+// The same for what ends a transaction for good, COMMIT and PREPARE TRANSACTION: 40001 only if it was never sent.
 Error CommitAsClientSees(const session::Session& session, Error error);
+
+// The same for a COPY FROM that hasn't been told of its end: nothing of it is left, 40001.
+Error UncommittedAsClientSees(const session::Session& session, Error error);
 
 }  // namespace multigres::gateway::scatterconn

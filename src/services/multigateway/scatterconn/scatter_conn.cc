@@ -10,6 +10,7 @@
 #include "services/multigateway/scatterconn/replay_safety.h"
 #include "services/multigateway/scatterconn/request_cache.h"
 #include "services/multigateway/scatterconn/reservation_update.h"
+#include "services/multigateway/scatterconn/tracked_copy.h"
 #include "services/multigateway/session/session.h"
 
 namespace multigres::gateway::scatterconn {
@@ -57,8 +58,11 @@ class NotingSink final : public queryservice::ResultSink {
   bool delivered_ = false;
 };
 
-Result<> Settle(Session& session, ExecuteOutcome outcome) {
-  if (!outcome.result) outcome.result = std::unexpected(AsClientSees(session, std::move(outcome.result.error())));
+Result<> Settle(Session& session, ExecuteOutcome outcome, bool prepares_transaction) {
+  if (!outcome.result) {
+    auto as_client_sees = prepares_transaction ? CommitAsClientSees : AsClientSees;
+    outcome.result = std::unexpected(as_client_sees(session, std::move(outcome.result.error())));
+  }
   Update(session, outcome.reserved_state.get(), outcome.result ? nullptr : &outcome.result.error());
   return std::move(outcome.result);
 }
@@ -68,53 +72,6 @@ Error NothingReserved(Session& session) {
   Forget(session);
   return error;
 }
-
-// A COPY whose pooler's word on the reservation reaches the session, whatever way it ends.
-class TrackedCopy final : public queryservice::CopyStream {
- public:
-  TrackedCopy(Session& session, std::unique_ptr<queryservice::CopyStream> stream)
-      : session_(session), stream_(std::move(stream)) {}
-  ~TrackedCopy() override {
-    if (!ended_) Interrupted();
-  }
-
-  Awaitable<Result<>> Send(const multipoolerservice::CopyBidiExecuteRequest& message) override {
-    return stream_->Send(message);
-  }
-  Awaitable<Result<bool>> Receive(multipoolerservice::CopyBidiExecuteResponse& message) override {
-    auto received = co_await stream_->Receive(message);
-    if (!received) {
-      if (!ended_) Interrupted();
-      co_return received;
-    }
-    if (!*received) co_return received;
-    using Response = multipoolerservice::CopyBidiExecuteResponse;
-    if (message.phase() == Response::READY) {
-      Update(session_, message.has_reserved_state() ? &message.reserved_state() : nullptr, nullptr);
-    } else if (message.phase() == Response::RESULT || message.phase() == Response::ERROR) {
-      Update(session_, message.has_reserved_state() ? &message.reserved_state() : nullptr, nullptr);
-      ended_ = true;
-    }
-    co_return received;
-  }
-
- private:
-  // Cut off, or given up: the pooler aborts it, and nobody says what came of the backend. One that was held for this
-  // alone is given back; another answers for itself when it is next called.
-  void Interrupted() {
-    ended_ = true;
-    const session::Reservation& reservation = session_.reservation();
-    if (!reservation.held() || reservation.reasons == session::reason::kCopy) {
-      Forget(session_);
-    } else {
-      session_.transaction().Fail();
-    }
-  }
-
-  Session& session_;
-  std::unique_ptr<queryservice::CopyStream> stream_;
-  bool ended_ = false;
-};
 
 }  // namespace
 
@@ -147,17 +104,18 @@ Attempts ScatterConn::AttemptsFor(Session& session, const ::query::Target& targe
 }
 
 template <class Request>
-Awaitable<Result<>> ScatterConn::Run(Session& session, const Request& request,
+Awaitable<Result<>> ScatterConn::Run(Session& session, const Request& request, const engine::Pinning* pinning,
                                      Awaitable<ExecuteOutcome> (QueryService::*method)(const Request&, CallScope,
                                                                                        queryservice::ResultSink&),
                                      CallScope scope, queryservice::ResultSink& sink) {
-  const bool begins = session.transaction().begin_unsent();
+  const bool prepares = pinning != nullptr && pinning->prepares_transaction;
+  const bool undone_if_lost = session.transaction().begin_unsent() && !prepares;
   const bool reserves = request.reservation_options().reasons() != 0 || request.options().max_rows() != 0;
-  Attempts attempts =
-      AttemptsFor(session, request.target(), reserves, begins ? Replay::kIfUncommitted : Replay::kIfUnexecuted, scope);
+  Attempts attempts = AttemptsFor(session, request.target(), reserves,
+                                  undone_if_lost ? Replay::kIfUncommitted : Replay::kIfUnexecuted, scope);
   if (attempts.MustWaitFirst()) {
     auto waited = co_await attempts.Begin();
-    if (!waited) co_return Settle(session, ExecuteOutcome(std::move(waited), nullptr));
+    if (!waited) co_return Settle(session, ExecuteOutcome(std::move(waited), nullptr), prepares);
   }
   NotingSink noting(sink);
   while (true) {
@@ -168,11 +126,11 @@ Awaitable<Result<>> ScatterConn::Run(Session& session, const Request& request,
     } else {
       outcome.result = std::unexpected(std::move(pooler.error()));
     }
-    if (outcome.result) co_return Settle(session, std::move(outcome));
+    if (outcome.result) co_return Settle(session, std::move(outcome), prepares);
     Error& error = outcome.result.error();
     const bool again =
         co_await attempts.Again(error, noting.delivered(), [&session] { return IsReplaySafeIfReadOnly(session); });
-    if (!again) co_return Settle(session, std::move(outcome));
+    if (!again) co_return Settle(session, std::move(outcome), prepares);
     if (pooler && outcome.reserved_state != nullptr && !session.reservation().held()) {
       co_await GiveBack(session, outcome.reserved_state->pooler_id(), outcome.reserved_state->reserved_connection_id());
     }
@@ -205,7 +163,7 @@ Awaitable<Result<>> ScatterConn::StreamExecute(Session& session, engine::Stateme
     wrapper.set_sql_suffix(std::string(call.wrapper->suffix));
   }
   AddReservationOptions(session, call.pinning, request);
-  return Run(session, request, &QueryService::StreamExecute, scope, sink);
+  return Run(session, request, call.pinning, &QueryService::StreamExecute, scope, sink);
 }
 
 Awaitable<Result<>> ScatterConn::PortalStreamExecute(Session& session, engine::PortalCall call, CallScope scope,
@@ -217,7 +175,7 @@ Awaitable<Result<>> ScatterConn::PortalStreamExecute(Session& session, engine::P
   if (call.include_describe) request.mutable_portal_options()->set_include_describe(true);
   if (call.portal->state == session::Portal::State::kSuspended) request.mutable_portal_options()->set_resume(true);
   AddReservationOptions(session, call.pinning, request);
-  return Run(session, request, &QueryService::PortalStreamExecute, scope, sink);
+  return Run(session, request, call.pinning, &QueryService::PortalStreamExecute, scope, sink);
 }
 
 Awaitable<Result<std::unique_ptr<::query::StatementDescription>>> ScatterConn::Describe(
@@ -275,7 +233,7 @@ Awaitable<Result<std::unique_ptr<queryservice::CopyStream>>> ScatterConn::CopyEx
   }
   while (true) {
     auto stream = co_await OpenCopy(session, initiate, scope);
-    if (stream) co_return std::make_unique<TrackedCopy>(session, std::move(*stream));
+    if (stream) co_return std::make_unique<TrackedCopy>(session, std::move(*stream), from_stdin);
     if (co_await attempts.Again(stream.error(), false)) continue;
     Error error = AsClientSees(session, std::move(stream.error()));
     Update(session, nullptr, &error);

@@ -60,7 +60,7 @@ class ScatterConn final : public engine::IExecute {
                                buffer::Replay replay, CallScope scope);
   // Sends a statement, as often as it takes and may be. `request` is the session's own and stays as it is.
   template <class Request>
-  Awaitable<Result<>> Run(session::Session& session, const Request& request,
+  Awaitable<Result<>> Run(session::Session& session, const Request& request, const engine::Pinning* pinning,
                           Awaitable<queryservice::ExecuteOutcome> (queryservice::QueryService::*method)(
                               const Request&, CallScope, queryservice::ResultSink&),
                           CallScope scope, queryservice::ResultSink& sink);

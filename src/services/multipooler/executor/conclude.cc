@@ -4,6 +4,7 @@
 #include "common/pgclient/query.h"
 #include "multipoolerservice.pb.h"
 #include "services/multipooler/executor/executor.h"
+#include "services/multipooler/executor/interruption.h"
 #include "services/multipooler/executor/result_pump.h"
 
 namespace multigres::pooler::executor {
@@ -73,7 +74,7 @@ Awaitable<Result<ConcludeTransactionResponse>> Executor::ConcludeTransaction(con
     auto error = pumped.result ? Error(Code::kUnavailable, "connection closed") : std::move(pumped.result.error());
     // A COMMIT that was sent may have been done.
     const bool commits = was_open && !IsRollback(request);
-    error = Lost(*reservation, std::move(error), commits);
+    error = pumped.unanswered && commits ? NotCancelledInTime() : Lost(*reservation, std::move(error), commits);
     (void)co_await Settle(reservation, nullptr, {});
     co_return std::unexpected(std::move(error));
   }

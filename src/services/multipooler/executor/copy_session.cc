@@ -18,13 +18,6 @@ namespace {
 constexpr std::size_t kLowWater = std::size_t{256} * 1024;
 constexpr Duration kCleanUpTime = std::chrono::seconds(5);
 
-Error Interrupted(CallScope scope, Error error) {
-  if (!pgclient::IsInterrupted(error)) return error;
-  const bool cancelled =
-      scope.cancel != nullptr && scope.cancel->IsCancelled() && scope.cancel->reason() != CancelReason::kDeadline;
-  return cancelled ? mterrors::CanceledByUser() : mterrors::StatementTimeout();
-}
-
 // See result_pump.cc; here the notice has been read already. (Our servers speak English.)
 bool EndsSyncWait(const PgDiagnostic& notice) {
   return notice.message.starts_with("canceling") && notice.message.find("synchronous replication") != std::string::npos;
@@ -63,10 +56,11 @@ CopySession::CopySession(Executor& executor, std::shared_ptr<Reservation> reserv
                          const CopyBidiExecuteRequest& initiate, CallScope scope)
     : executor_(executor),
       reservation_(std::move(reservation)),
-      scope_(scope),
       options_(initiate.options()),
       reasons_(initiate.reservation_options().reasons()),
-      from_stdin_(initiate.direction() == CopyBidiExecuteRequest::FROM_STDIN) {
+      from_stdin_(initiate.direction() == CopyBidiExecuteRequest::FROM_STDIN),
+      autocommits_(connection().transaction_status() == pgwire::TransactionStatus::kIdle),
+      interruption_(connection(), executor.tasks_, scope) {
   connection().set_handlers({.on_notice = [this](PgDiagnostic&& notice) { notices_.push_back(std::move(notice)); },
                              .on_notification = {},
                              .on_parameter = {}});
@@ -88,7 +82,7 @@ CopySession::~CopySession() {
 Awaitable<void> CopySession::Start(std::string sql) {
   auto started = co_await pgclient::StartCopy(connection(), std::move(sql), bounds());
   if (!started) {
-    co_await EndInError(Interrupted(scope_, std::move(started.error())));
+    co_await EndInError(std::move(started.error()));
     co_return;
   }
   const char expected = from_stdin_ ? pgwire::kCopyInResponse : pgwire::kCopyOutResponse;
@@ -120,7 +114,7 @@ Awaitable<Result<>> CopySession::Send(const CopyBidiExecuteRequest& message) {
       if (connection().unsent() > kLowWater) {
         auto flushed = co_await connection().Flush(bounds(), kLowWater);
         if (!flushed) {
-          co_await EndInError(Interrupted(scope_, std::move(flushed.error())));
+          co_await EndInError(std::move(flushed.error()));
           co_return Fail(Code::kAborted, "COPY failed");
         }
       }
@@ -135,18 +129,15 @@ Awaitable<Result<>> CopySession::Send(const CopyBidiExecuteRequest& message) {
 
 Awaitable<Result<>> CopySession::Finish(bool failed, std::string reason) {
   if (failed) {
-    co_await EndInError(Interrupted(scope_, co_await ErrorOfFailing(connection(), reason, bounds())));
+    co_await EndInError(co_await ErrorOfFailing(connection(), reason, bounds()));
     co_return Result<>{};
   }
-  const bool in_transaction = connection().transaction_status() != pgwire::TransactionStatus::kIdle;
+  data_done_ = true;
   auto tag = co_await pgclient::FinishCopyIn(connection(), bounds());
-  if (tag && std::ranges::any_of(notices_, EndsSyncWait)) {
-    reservation_->lease->tainted = true;
-    co_await EndInError(mterrors::OutcomeUnknown("the wait for synchronous replication was cancelled"));
-  } else if (tag) {
+  if (tag) {
     co_await Succeed(std::move(*tag));
   } else {
-    co_await EndInError(Interrupted(scope_, std::move(tag.error())), !in_transaction);
+    co_await EndInError(std::move(tag.error()));
   }
   co_return Result<>{};
 }
@@ -173,9 +164,7 @@ Awaitable<Result<bool>> CopySession::ReceiveData(CopyBidiExecuteResponse& messag
     co_return true;
   }
   if (!data) {
-    auto error = std::move(data.error());
-    if (pgclient::IsInterrupted(error)) connection().Close();
-    co_await EndInError(Interrupted(scope_, std::move(error)));
+    co_await EndInError(std::move(data.error()));
   } else {
     co_await Succeed(std::move(tag));
   }
@@ -185,6 +174,11 @@ Awaitable<Result<bool>> CopySession::ReceiveData(CopyBidiExecuteResponse& messag
 }
 
 Awaitable<void> CopySession::Succeed(std::string tag) {
+  if (std::ranges::any_of(notices_, EndsSyncWait)) {
+    reservation_->lease->tainted = true;
+    co_await EndInError(mterrors::OutcomeUnknown("the wait for synchronous replication was cancelled"));
+    co_return;
+  }
   Response last;
   last.set_phase(Response::RESULT);
   last.mutable_result()->set_command_tag(tag);
@@ -196,17 +190,8 @@ Awaitable<void> CopySession::Succeed(std::string tag) {
   changed_.Pulse();
 }
 
-Awaitable<void> CopySession::EndInError(Error error, bool may_commit) {
-  const bool fresh = reservation_->id == 0;  // it never began
-  if (connection().broken()) {
-    if (!fresh) {
-      error = executor_.Lost(*reservation_, std::move(error), may_commit);
-    } else if (error.diagnostic() == nullptr && pgclient::IsConnectionError(error)) {
-      // A COPY TO may be of a statement that writes, and its end may have been under way already.
-      error = from_stdin_ ? mterrors::TemporarilyUnavailable() : mterrors::OutcomeUnknown();
-    }
-  }
-  if (pgclient::IsInterrupted(error)) connection().Close();
+Awaitable<void> CopySession::EndInError(Error error) {
+  error = Meaning(std::move(error));
   Response last;
   last.set_phase(Response::ERROR);
   last.set_error(error.message());
@@ -217,7 +202,24 @@ Awaitable<void> CopySession::EndInError(Error error, bool may_commit) {
   changed_.Pulse();
 }
 
+Error CopySession::Meaning(Error error) {
+  const bool timed_out = interruption_.reason() == CancelReason::kDeadline;
+  if (pgclient::IsInterrupted(error)) {
+    connection().Close();
+    if (MayHaveCommitted()) return NotCancelledInTime();
+    return timed_out ? mterrors::StatementTimeout() : mterrors::CanceledByUser();
+  }
+  if (!connection().broken()) {
+    return timed_out && error.sqlstate() == mterrors::kQueryCanceled ? mterrors::StatementTimeout() : error;
+  }
+  // Before READY nobody holds the reservation yet.
+  if (reservation_->id != 0) return executor_.Lost(*reservation_, std::move(error), MayHaveCommitted());
+  if (error.diagnostic() != nullptr || !pgclient::IsConnectionError(error)) return error;
+  return MayHaveCommitted() ? mterrors::OutcomeUnknown() : mterrors::TemporarilyUnavailable();
+}
+
 Awaitable<void> CopySession::Release(CopyBidiExecuteResponse& last) {
+  if (!connection().broken() && !co_await interruption_.Settle()) connection().Close();
   TakeNotices(last);
   connection().set_handlers({});
   const auto reservation = std::exchange(reservation_, nullptr);

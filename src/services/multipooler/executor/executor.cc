@@ -5,6 +5,7 @@
 #include "common/pgclient/query.h"
 #include "multipoolerservice.pb.h"
 #include "services/multipooler/executor/credentials.h"
+#include "services/multipooler/executor/interruption.h"
 #include "services/multipooler/executor/statement.h"
 
 namespace multigres::pooler::executor {
@@ -222,7 +223,9 @@ Awaitable<ExecuteOutcome> Executor::RunPooled(Statement& statement, const ::quer
       co_await SleepFor(pools_.reactor().clock(), kRetryDelay);
       continue;
     }
-    if (!pumped.result) {
+    if (pumped.unanswered) {
+      pumped.result = std::unexpected(NotCancelledInTime());
+    } else if (!pumped.result) {
       pumped.result =
           std::unexpected(RefusedByStandby(*(*lease)->connection, Unexecuted(std::move(pumped.result.error()))));
     }
@@ -251,7 +254,7 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
     connection.SendExecute("");
     pump_options.skip_completions = 1;
   }
-  const bool may_commit = !begin && !InTransaction(*reservation);
+  bool may_commit = !begin && !InTransaction(*reservation);
   statement.parses_before = begin ? 1 : 0;
   statement.portal_is_open = reservation->open_portals.contains(statement.portal_name);
   statement.Send(*reservation->lease, begin);
@@ -270,7 +273,10 @@ Awaitable<ExecuteOutcome> Executor::RunReserved(Statement& statement, const ::qu
   }
   if (connection.broken()) {
     auto error = pumped.result ? Error(Code::kUnavailable, "connection closed") : std::move(pumped.result.error());
-    if (reservation->id != 0) {
+    may_commit |= MayPrepareTransaction(statement.Text());
+    if (pumped.unanswered && may_commit) {
+      error = NotCancelledInTime();
+    } else if (reservation->id != 0) {
       error = Lost(*reservation, std::move(error), may_commit);
     } else if (!may_commit && !pumped.delivered && error.diagnostic() == nullptr &&
                pgclient::IsConnectionError(error)) {

@@ -18,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using multipoolerservice::ConcludeTransactionRequest;
+using multipoolerservice::CopyBidiExecuteRequest;
 using multipoolerservice::StreamExecuteRequest;
 using queryservice::ExecuteOutcome;
 
@@ -37,19 +38,35 @@ StreamExecuteRequest Statement(std::string sql, std::uint64_t reserved = 0, std:
   return request;
 }
 
+CopyBidiExecuteRequest Copy(std::string sql, CopyBidiExecuteRequest::Direction direction) {
+  CopyBidiExecuteRequest request;
+  request.set_query(std::move(sql));
+  request.set_direction(direction);
+  *request.mutable_options() = Options();
+  return request;
+}
+
+const std::string kSleep = "SELECT pg_sleep(60)";
+const std::string kSleeping = "FROM pg_stat_activity WHERE state = 'active' AND query = '" + kSleep + "'";
+// Who commits behind a fence.
+const std::string kWaiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+
 // A statement under way.
 struct Running {
   StreamExecuteRequest request;
-  CollectingSink sink{};
-  std::optional<ExecuteOutcome> outcome{};
-  Event ended{};
+  std::optional<CopyBidiExecuteRequest> copy;  // set: that instead; what it reads is one row, "1"
+  CancelToken cancel;
+  CollectingSink sink;
+  std::optional<ExecuteOutcome> outcome;
+  Event ended{};  // NOLINT(readability-redundant-member-init): no implicit constructor
 };
 
 // A server of its own, and a pooler's executor on it.
 class FailoverPgTest : public testing::Test {
  public:
   void SetUp() override {
-    auto server = test::PostgresServer::Start({.settings = {}, .hba = {"local all all trust"}});
+    auto server =
+        test::PostgresServer::Start({.settings = {{"max_prepared_transactions", "4"}}, .hba = {"local all all trust"}});
     ASSERT_TRUE(server.has_value()) << server.error().ToString();
     server_ = std::move(*server);
     config_.address = UnixAddress{server_->socket_path()};
@@ -94,13 +111,59 @@ class FailoverPgTest : public testing::Test {
   }
 
   static Awaitable<void> Execute(FailoverPgTest* t, Running* running) {
-    running->outcome.emplace(co_await t->executor_->StreamExecute(running->request, {}, running->sink));
+    const queryservice::CallScope scope{Deadline(), &running->cancel};
+    if (running->copy) {
+      running->outcome.emplace(co_await t->RunCopy(*running->copy, scope), nullptr);
+    } else {
+      running->outcome.emplace(co_await t->executor_->StreamExecute(running->request, scope, running->sink));
+    }
     running->ended.Set();
+  }
+  Awaitable<Result<>> RunCopy(const CopyBidiExecuteRequest& initiate, queryservice::CallScope scope) {
+    auto copy = co_await executor_->CopyBidiExecute(initiate, scope);
+    if (!copy) co_return std::unexpected(std::move(copy.error()));
+    multipoolerservice::CopyBidiExecuteResponse answer;
+    auto received = co_await (*copy)->Receive(answer);
+    if (received && initiate.direction() == CopyBidiExecuteRequest::FROM_STDIN) {
+      CopyBidiExecuteRequest end;
+      end.set_phase(CopyBidiExecuteRequest::DONE);
+      end.set_data("1\n");
+      (void)co_await (*copy)->Send(end);
+    }
+    while (received && *received) received = co_await (*copy)->Receive(answer);
+    if (!received) co_return std::unexpected(std::move(received.error()));
+    co_return Result<>();
   }
   void Start(Running& running) { tasks_->Spawn("statement", Execute(this, &running)); }
   Awaitable<ExecuteOutcome> Do(StreamExecuteRequest request) {
     CollectingSink sink;
     co_return co_await executor_->StreamExecute(request, {}, sink);
+  }
+  static Error FailureOf(const ExecuteOutcome& outcome) {
+    EXPECT_FALSE(outcome.result.has_value());
+    return outcome.result ? Error(Code::kUnknown, "it has succeeded") : outcome.result.error();
+  }
+  // Runs it to its end.
+  Awaitable<Error> Failure(StreamExecuteRequest request) { co_return FailureOf(co_await Do(std::move(request))); }
+  Awaitable<Error> Failure(Running& running) {
+    const bool ended = co_await running.ended.WaitUntil(reactor_->clock(), reactor_->clock().After(20s));
+    CHECK(ended, "the statement hangs");
+    co_return FailureOf(*running.outcome);
+  }
+  // `backends`: it among them, once it runs.
+  Awaitable<int> PidOf(std::string backends) {
+    co_return std::atoi((co_await Eventually("SELECT pid " + backends)).c_str());
+  }
+  Awaitable<Error> FailureOnceKilled(Running& running, std::string backends) {
+    Start(running);
+    const int pid = co_await PidOf(std::move(backends));
+    EXPECT_EQ(::kill(pid, SIGKILL), 0);
+    co_return co_await Failure(running);
+  }
+  // A crash takes all connections with it, and then a while.
+  void Restart() {
+    server_->Kill();
+    EXPECT_TRUE(server_->StartAgain().has_value());
   }
   // Until `sql` (asked by way of the pool) gives a row that isn't empty.
   Awaitable<std::string> Eventually(std::string sql) {
@@ -115,10 +178,6 @@ class FailoverPgTest : public testing::Test {
     }
     ADD_FAILURE() << "never: " << sql;
     co_return "";
-  }
-  Awaitable<void> Ended(Running& running) {
-    const bool ended = co_await running.ended.WaitUntil(reactor_->clock(), reactor_->clock().After(20s));
-    CHECK(ended, "the statement hangs");
   }
   static std::string Notices(Running& running) {
     std::string text;
@@ -142,16 +201,58 @@ TEST_F(FailoverPgTest, ACancelledWaitForStandbysIsAnUnknownOutcome) {
   Run([](FailoverPgTest* t) -> Awaitable<void> {
     Running insert{.request = Statement("INSERT INTO t VALUES (1)")};
     t->Start(insert);
-    co_await t->Eventually("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-    co_await t->Ended(insert);
-    const auto& result = insert.outcome->result;
-    EXPECT_FALSE(result.has_value());
-    if (result) co_return;
-    EXPECT_EQ(result.error().sqlstate(), mterrors::kOutcomeUnknown);
-    EXPECT_EQ(result.error().execution(), Execution::kMayHaveExecuted);
+    co_await t->Eventually("SELECT pg_cancel_backend(pid) " + kWaiting);
+    const Error error = co_await t->Failure(insert);
+    EXPECT_EQ(error.sqlstate(), mterrors::kOutcomeUnknown);
+    EXPECT_EQ(error.execution(), Execution::kMayHaveExecuted);
     EXPECT_NE(Notices(insert).find("canceling wait for synchronous replication"), std::string::npos);
     // It is there, and would have been called committed.
     EXPECT_EQ(co_await t->Eventually("SELECT count(*) FROM t"), "1");
+  });
+}
+
+// Whoever cancels it. A COPY TO may be of a statement that writes.
+TEST_F(FailoverPgTest, ACopyWhoseWaitForStandbysIsCancelledIsAnUnknownOutcome) {
+  Sql("CREATE TABLE t (a int)");
+  Fence();
+  Run([](FailoverPgTest* t) -> Awaitable<void> {
+    int rows = 0;
+    for (const auto& copy :
+         {Copy("COPY t FROM STDIN", CopyBidiExecuteRequest::FROM_STDIN),
+          Copy("COPY (INSERT INTO t VALUES (1) RETURNING a) TO STDOUT", CopyBidiExecuteRequest::TO_STDOUT)}) {
+      for (const bool by_client : {true, false}) {
+        Running running{.copy = copy};
+        t->Start(running);
+        co_await t->PidOf(kWaiting);
+        if (by_client) {
+          running.cancel.Cancel(CancelReason::kCancelled);
+        } else {
+          co_await t->Eventually("SELECT pg_cancel_backend(pid) " + kWaiting);
+        }
+        const Error error = co_await t->Failure(running);
+        EXPECT_EQ(error.sqlstate(), mterrors::kOutcomeUnknown) << copy.query() << ": " << error.ToString();
+        EXPECT_EQ(error.execution(), Execution::kMayHaveExecuted);
+        EXPECT_EQ(co_await t->Eventually("SELECT count(*) FROM t"), std::to_string(++rows));
+      }
+    }
+  });
+}
+
+TEST_F(FailoverPgTest, ACopyThatIsCancelledBeforeItHasBegunIsCancelled) {
+  Sql("CREATE TABLE t (a int)");
+  Run([](FailoverPgTest* t) -> Awaitable<void> {
+    auto locked = co_await t->Do(Statement("LOCK TABLE t", 0, reason::kTransaction));
+    EXPECT_TRUE(locked.result.has_value());
+    for (const auto reason : {CancelReason::kCancelled, CancelReason::kDeadline}) {
+      Running running{.copy = Copy("COPY t FROM STDIN", CopyBidiExecuteRequest::FROM_STDIN)};
+      t->Start(running);
+      co_await t->Eventually("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+      running.cancel.Cancel(reason);
+      const Error error = co_await t->Failure(running);
+      EXPECT_EQ(error.message(), reason == CancelReason::kDeadline ? mterrors::StatementTimeout().message()
+                                                                   : mterrors::CanceledByUser().message());
+      EXPECT_EQ(error.sqlstate(), mterrors::kQueryCanceled);
+    }
   });
 }
 
@@ -162,25 +263,18 @@ TEST_F(FailoverPgTest, ACommitWhoseWaitIsCancelledIsAnUnknownOutcome) {
     auto begun = co_await t->Do(Statement("INSERT INTO t VALUES (1)", 0, reason::kTransaction));
     EXPECT_TRUE(begun.result.has_value());
     if (!begun.result) co_return;
-    const std::uint64_t id = begun.reserved_state->reserved_connection_id();
-    struct Commit {
-      ConcludeTransactionRequest request;
-      std::optional<Error> error;
-      Event ended{};
-    } commit;
-    *commit.request.mutable_options() = Options(id);
-    commit.request.set_conclusion(multipoolerservice::TRANSACTION_CONCLUSION_COMMIT);
-    const auto conclude = [](FailoverPgTest* t, Commit* commit) -> Awaitable<void> {
-      auto concluded = co_await t->executor_->ConcludeTransaction(commit->request, {});
-      if (!concluded) commit->error = std::move(concluded.error());
-      commit->ended.Set();
+    ConcludeTransactionRequest request;
+    *request.mutable_options() = Options(begun.reserved_state->reserved_connection_id());
+    request.set_conclusion(multipoolerservice::TRANSACTION_CONCLUSION_COMMIT);
+    const auto cancel = [](FailoverPgTest* t) -> Awaitable<void> {
+      co_await t->Eventually("SELECT pg_cancel_backend(pid) " + kWaiting);
     };
-    t->tasks_->Spawn("commit", conclude(t, &commit));
-    co_await t->Eventually("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-    EXPECT_TRUE(co_await commit.ended.WaitUntil(t->reactor_->clock(), t->reactor_->clock().After(20s)));
-    EXPECT_TRUE(commit.error.has_value());
-    if (commit.error) EXPECT_EQ(commit.error->execution(), Execution::kMayHaveExecuted);
-    if (commit.error) EXPECT_NE(commit.error->message().find("outcome of the statement is unknown"), std::string::npos);
+    t->tasks_->Spawn("cancel", cancel(t));
+    auto concluded = co_await t->executor_->ConcludeTransaction(request, {t->reactor_->clock().After(20s), nullptr});
+    EXPECT_FALSE(concluded.has_value());
+    if (concluded) co_return;
+    EXPECT_EQ(concluded.error().execution(), Execution::kMayHaveExecuted);
+    EXPECT_NE(concluded.error().message().find("outcome of the statement is unknown"), std::string::npos);
     EXPECT_EQ(t->executor_->reservations().size(), 0U);
   });
 }
@@ -191,47 +285,80 @@ TEST_F(FailoverPgTest, AStatementThatIsTerminatedInItsWaitMayHaveRun) {
   Run([](FailoverPgTest* t) -> Awaitable<void> {
     Running insert{.request = Statement("INSERT INTO t VALUES (1)")};
     t->Start(insert);
-    co_await t->Eventually("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-    co_await t->Ended(insert);
-    const auto& result = insert.outcome->result;
-    EXPECT_FALSE(result.has_value());
-    if (result) co_return;
+    co_await t->Eventually("SELECT pg_terminate_backend(pid) " + kWaiting);
     // PostgreSQL warns, commits, and goes without another word.
-    EXPECT_EQ(result.error().execution(), Execution::kMayHaveExecuted);
-    EXPECT_NE(result.error().code(), Code::kPreExecutionUnavailable);
+    const Error error = co_await t->Failure(insert);
+    EXPECT_EQ(error.execution(), Execution::kMayHaveExecuted);
+    EXPECT_NE(error.code(), Code::kPreExecutionUnavailable);
     EXPECT_NE(Notices(insert).find("canceling the wait for synchronous replication"), std::string::npos);
     EXPECT_EQ(co_await t->Eventually("SELECT count(*) FROM t"), "1");
   });
 }
 
+// PostgreSQL may be committing, and too busy to be cancelled.
+TEST_F(FailoverPgTest, AStatementThatDoesNotHeedItsCancelMayHaveRunUnlessATransactionShieldsIt) {
+  Run([](FailoverPgTest* t) -> Awaitable<void> {
+    for (const bool in_block : {false, true}) {
+      std::uint64_t id = 0;
+      if (in_block) {
+        auto begun = co_await t->Do(Statement("SELECT 1", 0, reason::kTransaction));
+        EXPECT_TRUE(begun.reserved_state != nullptr);
+        if (begun.reserved_state == nullptr) co_return;
+        id = begun.reserved_state->reserved_connection_id();
+      }
+      Running running{.request = Statement(kSleep, id)};
+      t->Start(running);
+      const int pid = co_await t->PidOf(kSleeping);
+      EXPECT_EQ(::kill(pid, SIGSTOP), 0);
+      running.cancel.Cancel(CancelReason::kCancelled);
+      const Error error = co_await t->Failure(running);
+      EXPECT_EQ(error.sqlstate(), in_block ? mterrors::kQueryCanceled : mterrors::kOutcomeUnknown);
+      EXPECT_EQ(::kill(pid, SIGCONT), 0);
+      co_await t->Eventually("SELECT 1 WHERE NOT EXISTS (SELECT " + kSleeping + ")");
+    }
+  });
+}
+
 TEST_F(FailoverPgTest, AStatementWhoseBackendIsKilledMayHaveRun) {
   Run([](FailoverPgTest* t) -> Awaitable<void> {
-    Running statement{.request = Statement("SELECT pg_sleep(60)")};
-    t->Start(statement);
-    const auto pid = co_await t->Eventually("SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'");
-    EXPECT_EQ(::kill(std::atoi(pid.c_str()), SIGKILL), 0);
-    co_await t->Ended(statement);
-    const auto& result = statement.outcome->result;
-    EXPECT_FALSE(result.has_value());
-    if (result) co_return;
-    EXPECT_EQ(result.error().execution(), Execution::kMayHaveExecuted);
-    EXPECT_NE(result.error().code(), Code::kPreExecutionUnavailable);
+    Running statement{.request = Statement(kSleep)};
+    const Error error = co_await t->FailureOnceKilled(statement, kSleeping);
+    EXPECT_EQ(error.execution(), Execution::kMayHaveExecuted);
+    EXPECT_NE(error.code(), Code::kPreExecutionUnavailable);
   });
 }
 
 TEST_F(FailoverPgTest, TheFirstStatementOfABlockWhoseBackendIsKilledCountsAsNotRun) {
   Run([](FailoverPgTest* t) -> Awaitable<void> {
-    Running statement{.request = Statement("SELECT pg_sleep(60)", 0, reason::kTransaction)};
-    t->Start(statement);
-    const auto pid = co_await t->Eventually("SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'");
-    EXPECT_EQ(::kill(std::atoi(pid.c_str()), SIGKILL), 0);
-    co_await t->Ended(statement);
-    const auto& result = statement.outcome->result;
-    EXPECT_FALSE(result.has_value());
-    if (result) co_return;
-    EXPECT_EQ(result.error().code(), Code::kPreExecutionUnavailable);
-    EXPECT_EQ(result.error().execution(), Execution::kDidNotExecute);
+    Running statement{.request = Statement(kSleep, 0, reason::kTransaction)};
+    const Error error = co_await t->FailureOnceKilled(statement, kSleeping);
+    EXPECT_EQ(error.code(), Code::kPreExecutionUnavailable);
+    EXPECT_EQ(error.execution(), Execution::kDidNotExecute);
     EXPECT_EQ(statement.outcome->reserved_state, nullptr);
+  });
+}
+
+// Not so what survives its backend.
+TEST_F(FailoverPgTest, ATransactionThatIsBeingPreparedMayHaveBeen) {
+  Fence();
+  Run([](FailoverPgTest* t) -> Awaitable<void> {
+    for (const bool first : {true, false}) {
+      std::uint64_t id = 0;
+      if (!first) {
+        auto begun = co_await t->Do(Statement("SELECT 1", 0, reason::kTransaction));
+        EXPECT_TRUE(begun.reserved_state != nullptr);
+        if (begun.reserved_state == nullptr) co_return;
+        id = begun.reserved_state->reserved_connection_id();
+      }
+      Running prepare{.request = Statement(first ? "PREPARE TRANSACTION 'first'" : "Prepare Transaction 'later'", id,
+                                           reason::kTransaction)};
+      const Error error = co_await t->FailureOnceKilled(prepare, kWaiting);
+      EXPECT_EQ(error.execution(), Execution::kMayHaveExecuted);
+      EXPECT_EQ(error.code(), Code::kUnavailable);
+      EXPECT_NE(error.sqlstate(), mterrors::kSerializationFailure);
+      t->Restart();
+      EXPECT_EQ(co_await t->Eventually("SELECT count(*) FROM pg_prepared_xacts"), first ? "1" : "2");
+    }
   });
 }
 
@@ -242,18 +369,10 @@ TEST_F(FailoverPgTest, ASessionsStatementWhoseBackendIsKilledIsUnknownOutsideABl
       auto reserved = co_await t->Do(Statement("SELECT 1", 0, reason));
       EXPECT_TRUE(reserved.reserved_state != nullptr);
       if (reserved.reserved_state == nullptr) co_return;
-      Running statement{.request = Statement("SELECT pg_sleep(60)", reserved.reserved_state->reserved_connection_id())};
-      t->Start(statement);
-      const auto pid = co_await t->Eventually("SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'");
-      EXPECT_EQ(::kill(std::atoi(pid.c_str()), SIGKILL), 0);
-      co_await t->Ended(statement);
-      const auto& result = statement.outcome->result;
-      EXPECT_FALSE(result.has_value());
-      if (result) co_return;
-      EXPECT_EQ(result.error().sqlstate(), in_block ? "40001" : mterrors::kOutcomeUnknown);
-      // The crash takes all connections with it.
-      t->server_->Kill();
-      EXPECT_TRUE(t->server_->StartAgain().has_value());
+      Running statement{.request = Statement(kSleep, reserved.reserved_state->reserved_connection_id())};
+      const Error error = co_await t->FailureOnceKilled(statement, kSleeping);
+      EXPECT_EQ(error.sqlstate(), in_block ? "40001" : mterrors::kOutcomeUnknown);
+      t->Restart();
     }
   });
 }
@@ -262,11 +381,9 @@ TEST_F(FailoverPgTest, AServerThatIsDownHasRunNothing) {
   server_->Kill();
   Run([](FailoverPgTest* t) -> Awaitable<void> {
     for (const std::uint32_t reasons : {std::uint32_t{0}, reason::kTransaction}) {
-      auto outcome = co_await t->Do(Statement("SELECT 1", 0, reasons));
-      EXPECT_FALSE(outcome.result.has_value());
-      if (outcome.result) co_return;
-      EXPECT_EQ(outcome.result.error().code(), Code::kPreExecutionUnavailable);
-      EXPECT_EQ(outcome.result.error().execution(), Execution::kDidNotExecute);
+      const Error error = co_await t->Failure(Statement("SELECT 1", 0, reasons));
+      EXPECT_EQ(error.code(), Code::kPreExecutionUnavailable);
+      EXPECT_EQ(error.execution(), Execution::kDidNotExecute);
     }
   });
 }
@@ -274,8 +391,7 @@ TEST_F(FailoverPgTest, AServerThatIsDownHasRunNothing) {
 TEST_F(FailoverPgTest, AnIdleConnectionThatDiedIsReplacedUnnoticed) {
   Run([](FailoverPgTest* t) -> Awaitable<void> {
     EXPECT_TRUE((co_await t->Do(Statement("SELECT 1"))).result.has_value());
-    t->server_->Kill();
-    EXPECT_TRUE(t->server_->StartAgain().has_value());
+    t->Restart();
     EXPECT_TRUE((co_await t->Do(Statement("SELECT 1"))).result.has_value());
   });
 }
@@ -284,10 +400,7 @@ TEST_F(FailoverPgTest, AFrozenServerIsUnreachableNotOutOfTime) {
   ASSERT_EQ(::kill(server_->pid(), SIGSTOP), 0);
   config_.dial_timeout = 100ms;
   Run([](FailoverPgTest* t) -> Awaitable<void> {
-    auto outcome = co_await t->Do(Statement("SELECT 1"));
-    EXPECT_FALSE(outcome.result.has_value());
-    if (outcome.result) co_return;
-    EXPECT_EQ(outcome.result.error().code(), Code::kPreExecutionUnavailable);
+    EXPECT_EQ((co_await t->Failure(Statement("SELECT 1"))).code(), Code::kPreExecutionUnavailable);
   });
   ASSERT_EQ(::kill(server_->pid(), SIGCONT), 0);
 }
@@ -296,40 +409,32 @@ TEST_F(FailoverPgTest, ARoleThatMayNotLogInIsNoReasonToLookForAnotherServer) {
   Run([](FailoverPgTest* t) -> Awaitable<void> {
     auto request = Statement("SELECT 1");
     request.mutable_options()->set_user("nobody_of_that_name");
-    auto outcome = co_await t->Do(request);
-    EXPECT_FALSE(outcome.result.has_value());
-    if (outcome.result) co_return;
-    EXPECT_EQ(outcome.result.error().sqlstate(), "28000");
-    EXPECT_NE(outcome.result.error().code(), Code::kPreExecutionUnavailable);
-    EXPECT_EQ(outcome.result.error().execution(), Execution::kDidNotExecute);
+    const Error error = co_await t->Failure(std::move(request));
+    EXPECT_EQ(error.sqlstate(), "28000");
+    EXPECT_NE(error.code(), Code::kPreExecutionUnavailable);
+    EXPECT_EQ(error.execution(), Execution::kDidNotExecute);
   });
 }
 
 TEST_F(FailoverPgTest, AWriteThatAStandbyRefusesIsToldFromOneThatTheClientForbade) {
   Sql("CREATE TABLE t (a int)");
   Run([](FailoverPgTest* t) -> Awaitable<void> {
-    auto forbidden = co_await t->Do(Statement("BEGIN READ ONLY; INSERT INTO t VALUES (1)"));
-    EXPECT_FALSE(forbidden.result.has_value());
-    if (forbidden.result) co_return;
-    EXPECT_EQ(forbidden.result.error().sqlstate(), "25006");
-    EXPECT_NE(forbidden.result.error().code(), Code::kReadOnly);
+    const Error forbidden = co_await t->Failure(Statement("BEGIN READ ONLY; INSERT INTO t VALUES (1)"));
+    EXPECT_EQ(forbidden.sqlstate(), "25006");
+    EXPECT_NE(forbidden.code(), Code::kReadOnly);
   });
   server_->Stop();
   std::ofstream(server_->data_dir() + "/standby.signal").close();
   ASSERT_TRUE(server_->StartAgain().has_value());
   Run([](FailoverPgTest* t) -> Awaitable<void> {
-    auto single = co_await t->Do(Statement("INSERT INTO t VALUES (1)"));
-    EXPECT_FALSE(single.result.has_value());
-    if (single.result) co_return;
-    EXPECT_EQ(single.result.error().sqlstate(), "25006");
-    EXPECT_EQ(single.result.error().code(), Code::kReadOnly);
+    const Error single = co_await t->Failure(Statement("INSERT INTO t VALUES (1)"));
+    EXPECT_EQ(single.sqlstate(), "25006");
+    EXPECT_EQ(single.code(), Code::kReadOnly);
     auto request = Statement("SELECT 1", 0, reason::kTransaction);
     request.mutable_reservation_options()->set_begin_query("BEGIN READ WRITE");
-    auto block = co_await t->Do(request);
-    EXPECT_FALSE(block.result.has_value());
-    if (block.result) co_return;
-    EXPECT_EQ(block.result.error().sqlstate(), "0A000");
-    EXPECT_EQ(block.result.error().code(), Code::kReadOnly);
+    const Error block = co_await t->Failure(std::move(request));
+    EXPECT_EQ(block.sqlstate(), "0A000");
+    EXPECT_EQ(block.code(), Code::kReadOnly);
   });
 }
 

@@ -49,6 +49,7 @@ class Pump {
       if (!block) {
         // Broken for good, or not drained in time: nobody can use it again.
         connection_.Close();
+        outcome_.unanswered = pgclient::IsInterrupted(block.error());
         if (outcome_.result) outcome_.result = std::unexpected(EndedBy(std::move(block.error())));
         co_return std::move(outcome_);
       }

@@ -22,9 +22,11 @@ struct PumpOptions {
 };
 
 struct PumpResult {
-  // How the statement ended: PostgreSQL's error; the connection's (it is broken then); 57014 if it was cancelled in the
-  // end; the sink's.
+  // How the statement ended: PostgreSQL's error; the connection's (it is broken then); 57014 if it was cancelled; the
+  // sink's.
   Result<> result;
+  // It was cancelled, and PostgreSQL never said what came of it: `result` is 57014 all the same, the connection closed.
+  bool unanswered = false;
   bool failed_before_statement = false;  // the error is that of a swallowed completion (BEGIN)
   bool suspended = false;                // PortalSuspended
   bool delivered = false;                // something has gone to the sink: no second try
@@ -47,7 +49,7 @@ Awaitable<PumpResult> PumpResults(pgclient::Connection& connection, queryservice
 class CollectingSink final : public queryservice::ResultSink {
  public:
   CollectingSink();
-  ~CollectingSink();
+  ~CollectingSink() override;
   Awaitable<Result<>> OnPayload(::query::QueryResultPayload& payload) override;
   // Rows (up to max_rows, 0 = all), fields, notices, parameter changes and tag of the first result set.
   std::unique_ptr<::query::QueryResult> Take();

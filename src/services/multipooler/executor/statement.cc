@@ -1,5 +1,7 @@
 #include "services/multipooler/executor/statement.h"
 
+#include <algorithm>
+#include <cctype>
 #include <optional>
 
 #include "common/mterrors/conditions.h"
@@ -35,6 +37,14 @@ std::vector<std::optional<std::string_view>> Parameters(const ::query::Portal& p
 }
 
 }  // namespace
+
+bool MayPrepareTransaction(std::string_view sql) {
+  const auto is_same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  constexpr std::string_view kFirst = "prepare";
+  constexpr std::string_view kSecond = "transaction";
+  const auto prepare = std::ranges::search(sql, kFirst, is_same);
+  return !std::ranges::search(std::ranges::subrange(prepare.end(), sql.end()), kSecond, is_same).empty();
+}
 
 void SendBind(connpool::Backend& backend, const ::query::Portal& portal, std::string_view portal_name,
               std::string_view statement_name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "multipoolerservice.pb.h"
@@ -16,6 +17,8 @@ struct Executor::Statement {
   // Queues the statement. `after_begin`: the extended BEGIN stands before it in the same pipeline and has no Sync of
   // its own. May be called again, for another connection, after Failed().
   virtual void Send(connpool::Backend& backend, bool after_begin) = 0;
+  // What PostgreSQL reads of it.
+  virtual std::string_view Text() const = 0;
   // After the reply: `pumped` says what succeeded.
   virtual void Finished(connpool::Backend& backend, const PumpResult& pumped) {}
   // Shall it be sent once more on this connection after this error? (A cached plan that no longer fits.)
@@ -28,11 +31,15 @@ struct Executor::Statement {
   std::size_t parses_before = 0;  // Parse messages of others in the pipeline (BEGIN's)
 };
 
+// Might this be PREPARE TRANSACTION? What that has prepared outlives its connection. In doubt yes.
+bool MayPrepareTransaction(std::string_view sql);
+
 // By the simple protocol.
 class SimpleStatement final : public Executor::Statement {
  public:
   explicit SimpleStatement(std::string sql) : sql_(std::move(sql)) {}
   void Send(connpool::Backend& backend, bool after_begin) override;
+  std::string_view Text() const override { return sql_; }
 
  private:
   std::string sql_;
@@ -43,6 +50,7 @@ class NamedStatement : public Executor::Statement {
  public:
   NamedStatement(connpool::StatementNames& names, const ::query::PreparedStatement& statement);
   void Finished(connpool::Backend& backend, const PumpResult& pumped) override;
+  std::string_view Text() const override { return statement_.query(); }
 
  protected:
   // Queues the Parse if it is needed.
@@ -74,6 +82,7 @@ class UnnamedParseStatement final : public Executor::Statement {
  public:
   explicit UnnamedParseStatement(const ::query::PreparedStatement& statement) : statement_(statement) {}
   void Send(connpool::Backend& backend, bool after_begin) override;
+  std::string_view Text() const override { return statement_.query(); }
 
  private:
   const ::query::PreparedStatement& statement_;
