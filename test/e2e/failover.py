@@ -230,28 +230,36 @@ class Failover(unittest.TestCase):
         return found
 
     def test_a_commit_that_waits_for_its_standbys_is_never_called_cancelled(self):
+        def insert(connection, number):
+            connection.execute("INSERT INTO written VALUES (%s, 1)", (number,))
+
+        def copy(connection, number):
+            with connection.cursor().copy("COPY written FROM STDIN") as rows:
+                rows.write_row((number, 1))
+
         frozen = [pid for zone in (1, 2, 3) if zone != self.zone for pid in self.processes(zone)]
         outcomes = []
         with self.connect(2) as timed, self.connect(3) as cancelled:
             timed.execute("SET statement_timeout = '1s'")
+            cases = [(connection, write) for write in (insert, copy) for connection in (timed, cancelled)]
             for pid in frozen:
                 os.kill(pid, signal.SIGSTOP)
             try:
-                for number, connection in enumerate((timed, cancelled), start=100):
+                for number, (connection, write) in enumerate(cases, start=100):
                     timer = threading.Timer(1, cancelled.cancel)
                     if connection is cancelled:
                         timer.start()
                     try:
-                        connection.execute("INSERT INTO written VALUES (%s, 1)", (number,))
+                        write(connection, number)
                         outcomes.append("done")
                     except psycopg.Error as error:
                         outcomes.append(error.sqlstate)
             finally:
                 for pid in frozen:
                     os.kill(pid, signal.SIGCONT)
-            self.assertEqual(outcomes, ["08007", "08007"])
+            self.assertEqual(outcomes, ["08007"] * len(cases))
             stored = cancelled.execute("SELECT count(*) FROM written WHERE writer >= 100").fetchone()[0]
-            self.assertEqual(stored, 2)
+            self.assertEqual(stored, len(cases))
         self.check(new_term=False)
 
     def test_a_frozen_postgres(self):
