@@ -54,7 +54,7 @@ TEST(TaskGroup, CancelUnwindsAWaitingTask) {
       co_await never.Wait();
     };
     tasks.Spawn("stuck", task(never, unwound));
-    co_await SleepFor(reactor.clock(), 1ms);
+    co_await asio::post(co_await asio::this_coro::executor, kAwait);
     co_await tasks.CancelAndJoin();
   }(reactor, unwound));
   EXPECT_TRUE(unwound);
@@ -95,7 +95,7 @@ TEST(TaskGroup, ATaskCleansUpAsynchronouslyAfterItsCancellation) {
       cleaned = true;
     };
     tasks.Spawn("cleaner", task(reactor, cleaned));
-    co_await SleepFor(reactor.clock(), 1ms);
+    co_await asio::post(co_await asio::this_coro::executor, kAwait);
     co_await tasks.CancelAndJoin();
   }(reactor, cleaned));
   EXPECT_TRUE(cleaned);

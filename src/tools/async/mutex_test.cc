@@ -14,7 +14,8 @@ Awaitable<void> Hold(Mutex& mutex, Clock& clock, int number, std::vector<int>& o
   auto guard = co_await mutex.Lock(clock, Deadline::Never(), "number " + std::to_string(number));
   EXPECT_TRUE(guard);
   order.push_back(number);
-  co_await SleepFor(clock, 2ms);
+  // The others' turn, if they could have one.
+  for (int turn = 0; turn < 5; ++turn) co_await asio::post(co_await asio::this_coro::executor, kAwait);
   order.push_back(-number);
 }
 

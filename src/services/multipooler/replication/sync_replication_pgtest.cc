@@ -36,6 +36,31 @@ AdminOptions OptionsFor(const PostgresServer& server) {
   return {.address = UnixAddress{server.socket_path()}, .user = server.user(), .password = server.password()};
 }
 
+void MakeTable(PostgresServer& server) {
+  auto made = server.Psql("SET synchronous_commit = local; CREATE TABLE t(i int)");
+  EXPECT_TRUE(made) << (made ? "" : made.error().ToString());
+}
+
+// A server with a table t, and sessions on it.
+struct World {
+  PostgresServer& server;
+  Reactor& reactor;
+  AdminSessions& sessions;
+
+  Deadline Soon() const { return reactor.clock().After(10s); }
+};
+
+template <class Body>
+void OnServer(const std::string& sync_standbys, Body body) {
+  auto server = StartServer(sync_standbys);
+  ASSERT_TRUE(server);
+  MakeTable(*server);
+  Reactor reactor;
+  AdminSessions sessions(reactor, OptionsFor(*server));
+  World world{*server, reactor, sessions};
+  RunOnReactor(reactor, body(world));
+}
+
 // A session whose warnings are kept.
 struct Session {
   std::unique_ptr<pgclient::Connection> connection;
@@ -63,7 +88,7 @@ Awaitable<Result<pgclient::QueryResult>> Execute(AdminSessions& sessions, Sessio
 
 // Commits in the background, until somebody or something ends its wait.
 struct WaitingCommit {
-  WaitingCommit(Reactor& reactor, AdminSessions& sessions) : sessions(sessions), tasks(reactor.executor()) {}
+  explicit WaitingCommit(World& world) : sessions(world.sessions), tasks(world.reactor.executor()) {}
 
   // Returns once it waits for standbys (true), or has ended without (false).
   Awaitable<bool> Begin(std::string sql) {
@@ -92,22 +117,11 @@ struct WaitingCommit {
   TaskGroup tasks;
 };
 
-template <class Body>
-void OnReactor(Body body) {
-  Reactor reactor;
-  RunOnReactor(reactor, body(reactor));
-}
-
 Awaitable<std::string> Rows(AdminSessions& sessions) {
   auto rows = co_await sessions.Scalar("SELECT coalesce(string_agg(i::text, ',' ORDER BY i), '') FROM t",
                                        sessions.clock().After(10s));
   EXPECT_TRUE(rows) << (rows ? "" : rows.error().ToString());
   co_return rows ? *rows : "?";
-}
-
-void MakeTable(PostgresServer& server) {
-  auto made = server.Psql("SET synchronous_commit = local; CREATE TABLE t(i int)");
-  EXPECT_TRUE(made) << (made ? "" : made.error().ToString());
 }
 
 // The one that carries out a reload for everybody's commits.
@@ -129,19 +143,15 @@ class StoppedCheckpointer {
 
 TEST(SyncReplication, IsNotArmedBeforeTheCheckpointerHasReloadedUnlessItWasBefore) {
   for (const bool fenced : {false, true}) {
-    auto server = StartServer(fenced ? multigres::consensus::Fence().Text() : "");
-    ASSERT_TRUE(server);
-    MakeTable(*server);
-    OnReactor([&server, fenced](Reactor& reactor) -> Awaitable<void> {
-      StoppedCheckpointer stalled(*server);
-      AdminSessions sessions(reactor, OptionsFor(*server));
-      SqlServer sql(sessions, server->data_dir());
+    OnServer(fenced ? multigres::consensus::Fence().Text() : "", [fenced](World& world) -> Awaitable<void> {
+      StoppedCheckpointer stalled(world.server);
+      SqlServer sql(world.sessions, world.server.data_dir());
       std::vector<SettingChange> changes;
       changes.push_back({"synchronous_standby_names", kList});
-      auto changed = co_await sql.ChangeSettings(std::move(changes), reactor.clock().After(10s));
+      auto changed = co_await sql.ChangeSettings(std::move(changes), world.Soon());
       EXPECT_TRUE(changed) << (changed ? "" : changed.error().ToString());
       // Every session sees the list, and still the commit returns as if acknowledged; not so behind the fence.
-      WaitingCommit commit(reactor, sessions);
+      WaitingCommit commit(world);
       EXPECT_EQ(co_await commit.Begin("INSERT INTO t VALUES (1)"), fenced);
       if (fenced) co_await commit.Cancel();
       EXPECT_TRUE(commit.result);
@@ -150,57 +160,43 @@ TEST(SyncReplication, IsNotArmedBeforeTheCheckpointerHasReloadedUnlessItWasBefor
 }
 
 TEST(SyncReplication, ACancelledWaitIsASuccessWithAWarningAndItsRowsAreVisible) {
-  auto server = StartServer(kList);
-  ASSERT_TRUE(server);
-  MakeTable(*server);
-  OnReactor([&server](Reactor& reactor) -> Awaitable<void> {
-    AdminSessions sessions(reactor, OptionsFor(*server));
-    WaitingCommit commit(reactor, sessions);
+  OnServer(kList, [](World& world) -> Awaitable<void> {
+    WaitingCommit commit(world);
     EXPECT_TRUE(co_await commit.Begin("INSERT INTO t VALUES (1)"));
-    EXPECT_EQ(co_await Rows(sessions), "");
+    EXPECT_EQ(co_await Rows(world.sessions), "");
     co_await commit.Cancel();
     EXPECT_TRUE(commit.result);
     EXPECT_EQ(*commit.session.warning, "canceling wait for synchronous replication due to user request");
-    EXPECT_EQ(co_await Rows(sessions), "1");
+    EXPECT_EQ(co_await Rows(world.sessions), "1");
   });
 }
 
 TEST(SyncReplication, ATerminatedWaitMakesTheRowsVisible) {
-  auto server = StartServer(kList);
-  ASSERT_TRUE(server);
-  MakeTable(*server);
-  OnReactor([&server](Reactor& reactor) -> Awaitable<void> {
-    AdminSessions sessions(reactor, OptionsFor(*server));
-    WaitingCommit commit(reactor, sessions);
+  OnServer(kList, [](World& world) -> Awaitable<void> {
+    WaitingCommit commit(world);
     EXPECT_TRUE(co_await commit.Begin("INSERT INTO t VALUES (1)"));
-    EXPECT_TRUE(
-        co_await sessions.Scalar("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
-                                 "wait_event = 'SyncRep'",
-                                 reactor.clock().After(10s)));
+    EXPECT_TRUE(co_await world.sessions.Scalar(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", world.Soon()));
     co_await commit.tasks.Join();
     // The client learns nothing certain: its outcome is unknown, never "not executed".
     EXPECT_TRUE(!commit.result && commit.result.error().execution() != Execution::kDidNotExecute)
         << (commit.result ? "committed" : commit.result.error().ToString());
-    EXPECT_EQ(co_await Rows(sessions), "1");
+    EXPECT_EQ(co_await Rows(world.sessions), "1");
   });
 }
 
 // Why no start is writable: the rows that nobody acknowledged would be served.
 TEST(SyncReplication, ARestartMakesWaitingCommitsVisible) {
-  auto server = StartServer(kList);
-  ASSERT_TRUE(server);
-  MakeTable(*server);
-  OnReactor([&server](Reactor& reactor) -> Awaitable<void> {
-    AdminSessions sessions(reactor, OptionsFor(*server));
-    WaitingCommit commit(reactor, sessions);
+  OnServer(kList, [](World& world) -> Awaitable<void> {
+    WaitingCommit commit(world);
     EXPECT_TRUE(co_await commit.Begin("INSERT INTO t VALUES (1)"));
-    server->Kill();
+    world.server.Kill();
     co_await commit.tasks.Join();
     EXPECT_FALSE(commit.result);
-    sessions.DropIdle();
-    auto started = server->StartAgain();
+    world.sessions.DropIdle();
+    auto started = world.server.StartAgain();
     EXPECT_TRUE(started) << (started ? "" : started.error().ToString());
-    EXPECT_EQ(co_await Rows(sessions), "1");
+    EXPECT_EQ(co_await Rows(world.sessions), "1");
   });
 }
 
@@ -339,26 +335,22 @@ class LogicalReceiver {
 
 // It acknowledges commits that no member holds; whoever looks at the server's state ends it.
 TEST(SyncReplication, AClientThatBorrowsAMembersNameAcknowledgesUntilItIsSeen) {
-  auto server = StartServer(kOther);
-  ASSERT_TRUE(server);
-  MakeTable(*server);
-  LogicalReceiver receiver(*server, "zone3_c");
-  OnReactor([&server](Reactor& reactor) -> Awaitable<void> {
-    AdminSessions sessions(reactor, OptionsFor(*server));
-    Session session = co_await Session::Open(sessions);
-    auto inserted = co_await Execute(sessions, session, "INSERT INTO t VALUES (1)");
+  OnServer(kOther, [](World& world) -> Awaitable<void> {
+    LogicalReceiver receiver(world.server, "zone3_c");
+    Session session = co_await Session::Open(world.sessions);
+    auto inserted = co_await Execute(world.sessions, session, "INSERT INTO t VALUES (1)");
     EXPECT_TRUE(inserted) << (inserted ? "" : inserted.error().ToString());
     EXPECT_EQ(*session.warning, "");
-    SqlServer sql(sessions, server->data_dir());
-    auto state = co_await sql.ReadState(reactor.clock().After(10s));
+    SqlServer sql(world.sessions, world.server.data_dir());
+    auto state = co_await sql.ReadState(world.Soon());
     EXPECT_TRUE(state);
     if (state) EXPECT_EQ(state->impostors_ended, 1);
     if (state) EXPECT_TRUE(state->connected_followers.empty());
     // It comes back by itself, and is ended again; a commit in between finds nobody.
     for (int i = 0; i < 1000 && state && state->impostors_ended != 0; ++i) {
-      state = co_await sql.ReadState(reactor.clock().After(10s));
+      state = co_await sql.ReadState(world.Soon());
     }
-    WaitingCommit commit(reactor, sessions);
+    WaitingCommit commit(world);
     EXPECT_TRUE(co_await commit.Begin("INSERT INTO t VALUES (2)"));
     co_await commit.Cancel();
   });
