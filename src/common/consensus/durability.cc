@@ -1,5 +1,7 @@
 #include "common/consensus/durability.h"
 
+#include <map>
+
 #include "clustermetadata.pb.h"
 #include "common/consensus/safety.h"
 
@@ -20,6 +22,13 @@ DurabilityPolicy MakePolicy(::clustermetadata::QuorumType type, int required_cou
 // What the policy counts of these members: heads or cells.
 std::size_t Weight(const DurabilityPolicy& policy, const MemberSet& members) {
   return policy.quorum_type() == QUORUM_TYPE_MULTI_CELL_AT_LEAST_N ? members.CellCount() : members.size();
+}
+
+std::size_t LargestCell(const MemberSet& members) {
+  std::map<std::string, std::size_t, std::less<>> sizes;
+  std::size_t largest = 0;
+  for (const std::string& member : members) largest = std::max(largest, ++sizes[std::string(CellOf(member))]);
+  return largest;
 }
 
 std::string_view Unit(const DurabilityPolicy& policy) {
@@ -117,15 +126,14 @@ Result<SyncStandbys> SyncStandbysFor(const DurabilityPolicy& policy, const Membe
   auto achievable = CheckAchievable(policy, cohort);
   if (!achievable) return std::unexpected(std::move(achievable.error()));
   const bool inside = cohort.Contains(leader);
+  const bool multi_cell = policy.quorum_type() == QUORUM_TYPE_MULTI_CELL_AT_LEAST_N;
   SyncStandbys standbys;
   standbys.num_sync = policy.required_count() - (inside ? 1 : 0);
-  if (policy.quorum_type() == QUORUM_TYPE_AT_LEAST_N) {
-    standbys.names = cohort.texts();
-  } else {
-    if (!inside) {
-      return Fail(Code::kFailedPrecondition,
-                  fmt::format("{}: leader {} is not in the cohort [{}]", PolicyText(policy), leader, cohort.Text()));
-    }
+  if (!multi_cell || !inside) standbys.names = cohort.texts();
+  if (multi_cell && !inside) {
+    // Its own cell doesn't count: so many that they can't all sit in one cell less than is required.
+    standbys.num_sync = static_cast<int>(LargestCell(cohort)) * (policy.required_count() - 1) + 1;
+  } else if (multi_cell) {
     for (const std::string& member : cohort) {
       if (CellOf(member) != CellOf(leader)) standbys.names.push_back(member);
     }

@@ -42,7 +42,8 @@ struct SyncStandbys {
   friend bool operator==(const SyncStandbys&, const SyncStandbys&) = default;
 };
 // What the leader must wait for. AT_LEAST_N: ANY N-1 of the whole cohort (ANY N if the leader is outside it).
-// MULTI_CELL: ANY N-1 of the members outside the leader's cell. FAILED_PRECONDITION if nothing can be awaited (N = 1,
+// MULTI_CELL: ANY N-1 of the members outside the leader's cell (if the leader is outside the cohort: so many of it that
+// no N-1 cells hold them all). FAILED_PRECONDITION if nothing can be awaited (N = 1,
 // no member outside the leader's cell): the list must never be empty.
 Result<SyncStandbys> SyncStandbysFor(const DurabilityPolicy& policy, const MemberSet& cohort, std::string_view leader);
 // What stands there when no rule does, from initdb on and after a demotion: no standby has this name, so nothing can be

@@ -71,6 +71,16 @@ TEST(Durability, MultiCellWaitsForOtherCellsOnly) {
   EXPECT_EQ(one_cell.error().code(), Code::kFailedPrecondition);
 }
 
+// A new member that carries over the change which adds it: the decided cohort must acknowledge without it.
+TEST(Durability, MultiCellWithALeaderOutsideWaitsForMoreThanAnyCellHolds) {
+  auto standbys = SyncStandbysFor(MultiCellAtLeast(2), Set(kFive), "D_1");
+  ASSERT_TRUE(standbys) << standbys.error().ToString();
+  EXPECT_EQ(standbys->Text(), R"(ANY 3 ("A_1", "A_2", "B_1", "B_2", "C_1"))");
+  auto one_each = SyncStandbysFor(MultiCellAtLeast(2), Set({"A_1", "B_1", "C_1"}), "A_2");
+  ASSERT_TRUE(one_each) << one_each.error().ToString();
+  EXPECT_EQ(one_each->Text(), R"(ANY 2 ("A_1", "B_1", "C_1"))");
+}
+
 TEST(Durability, AListThatWouldBeEmptyIsRefused) {
   EXPECT_FALSE(SyncStandbysFor(AtLeast(1), Set({"A_1", "B_1"}), "A_1"));
   EXPECT_EQ(Fence().Text(), R"(ANY 1 ("multigres-fence"))");

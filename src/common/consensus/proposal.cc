@@ -89,23 +89,27 @@ bool FollowsAtOnce(const Candidate& candidate) {
 }
 
 // Would the leader's first write be acknowledged by those recruits that can follow it right away?
-bool CanActAtOnce(const Candidate& leader, const ShardRule& rule, const MemberSet& cohort, const Recruits& recruits) {
-  MemberSet ackers;
+bool CanActAtOnce(const Candidate& leader, const AckRequirement& first_write, const Recruits& recruits) {
+  auto standbys = SyncStandbysFor(first_write.policy, first_write.cohort, MemberText(leader.status.id()));
+  if (!standbys) return false;
+  const MemberSet names(standbys->names);
+  int ackers = 0;
   for (const Candidate* recruit : recruits) {
-    if (recruit != &leader && FollowsAtOnce(*recruit)) ackers.Insert(MemberText(recruit->status.id()));
+    if (recruit == &leader || !FollowsAtOnce(*recruit)) continue;
+    if (names.Contains(MemberText(recruit->status.id()))) ++ackers;
   }
-  return IsDurable(rule.durability_policy(), cohort, MemberText(leader.status.id()), ackers);
+  return ackers >= standbys->num_sync;
 }
 
 // The best of the recruits; of those at the most advanced position only such as can act at once, if there is one. (With
 // a cohort of two that is the leader of before: the other one would wait for it, and it for the other.)
-const Candidate* LeaderOf(const ShardRule& rule, const MemberSet& cohort, const Recruits& recruits) {
+const Candidate* LeaderOf(const Recruits& recruits, const AckRequirement& first_write, const Recruits& voting) {
   const Candidate* best = BestLeader(recruits);
   if (best == nullptr) return nullptr;
   Recruits able;
   for (const Candidate* recruit : recruits) {
     const bool level = ComparePositions(recruit->status.current_position(), best->status.current_position()) == 0;
-    if (level && CanActAtOnce(*recruit, rule, cohort, recruits)) able.push_back(recruit);
+    if (level && CanActAtOnce(*recruit, first_write, voting)) able.push_back(recruit);
   }
   return able.empty() ? best : BestLeader(able);
 }
@@ -221,7 +225,10 @@ Result<CoordinatorProposal> BuildProposal(const TermRevocation& revocation, std:
   Recruits members;
   std::ranges::copy_if(voting, std::back_inserter(members),
                        [&](const Candidate* recruit) { return cohort.Contains(recruit->status.id()); });
-  const Candidate* leader = LeaderOf(outgoing, cohort, members);
+  const ShardRule& decided = HasProposal(rules) ? rules.decision() : outgoing;
+  auto first_write = BothRequirement(decided, outgoing);
+  if (!first_write) return std::unexpected(std::move(first_write.error()));
+  const Candidate* leader = LeaderOf(members, *first_write, voting);
   const Candidate* ahead = BestLeader(voting);
   if (ComparePositions(ahead->status.current_position(), leader->status.current_position()) > 0) {
     return Fail(Code::kFailedPrecondition,
@@ -230,7 +237,7 @@ Result<CoordinatorProposal> BuildProposal(const TermRevocation& revocation, std:
   }
   CoordinatorProposal proposal = MakeProposal(revocation, rules, outgoing, *leader, now);
   const RulePosition& transition = proposal.proposed_transition();
-  auto both = BothSyncStandbys(HasProposal(rules) ? rules.decision() : outgoing, transition.proposal());
+  auto both = BothSyncStandbys(decided, transition.proposal());
   if (!both) return std::unexpected(std::move(both.error()));
   return proposal;
 }

@@ -208,6 +208,23 @@ TEST(BuildProposal, DoesNotPassOverARemovedMemberThatIsAhead) {
   EXPECT_FALSE(BuildProposal(promise, recruits, kNow));
 }
 
+// The leader of before was killed while it added z1_a, and all have received the proposal.
+TEST(BuildProposal, MultiCellCarriesOverAChangeThatAddsTheBestLeader) {
+  const Members before = {"z1_d", "z2_b", "z3_c"};
+  const Members after = {"z1_a", "z1_d", "z2_b", "z3_c"};
+  const RulePosition open =
+      Undecided(Rule(1, 0, "z1_d", before, MultiCellAtLeast(2)), Rule(1, 1, "z1_d", after, MultiCellAtLeast(2)));
+  const TermRevocation term2 = Promise(2, 1, 1);
+  std::vector<Candidate> recruits;
+  for (const char* member : {"z1_a", "z1_d", "z2_b", "z3_c"}) {
+    recruits.push_back(MakeCandidate(member, At(open, "0/100"), term2));
+  }
+  EXPECT_EQ(LeaderOf(BuildProposal(term2, recruits, kNow)), "z1_a");
+  // Without z3_c only z1_a and z2_b could follow at once: too few of the decided cohort for a leader outside of it.
+  recruits.pop_back();
+  EXPECT_EQ(LeaderOf(BuildProposal(term2, recruits, kNow)), "z1_d");
+}
+
 TEST(BuildProposal, MultiCellFollowsTheTable) {
   const Members five = {"A_1", "A_2", "B_1", "B_2", "C_1"};
   const RulePosition rules = Decided(Rule(1, 0, "A_1", five, MultiCellAtLeast(2)));
