@@ -1,12 +1,19 @@
 #include "services/multiorch/recovery/analysis_input.h"
 
 #include "common/consensus/rule_number.h"
+#include "common/consensus/wall_time.h"
 
 namespace multigres::orch {
 
 bool RuleIsYounger(const AnalysisInput& input, Duration age) {
   const bool known = consensus::SameNumber(input.view.known_rule, input.facts.rule().rule_number());
   return !known || input.now.steady - input.view.rule_known_since < age;
+}
+
+bool PromiseIsAbandoned(const AnalysisInput& input, const PoolerView& pooler) {
+  const auto& promise = pooler.consensus().term_revocation();
+  const Duration age = input.now.wall - consensus::FromTimestamp(promise.coordinator_initiated_at());
+  return age > input.thresholds.abandoned_recruit || age < -input.thresholds.abandoned_recruit;
 }
 
 Duration WatchedFor(const AnalysisInput& input) {

@@ -4,21 +4,12 @@
 #include "common/consensus/lsn.h"
 #include "common/consensus/position.h"
 #include "common/consensus/revocation.h"
-#include "common/consensus/wall_time.h"
 
 namespace multigres::orch {
 namespace {
 
 bool ClaimsLeadership(const PoolerView& pooler) {
   return pooler.postgres().postgres_status() == ::multipoolermanagerdata::POSTGRES_STATUS_PRIMARY;
-}
-
-// By the promise's own time. A clock that is off makes it look abandoned at worst, and then the rule is advanced past
-// it.
-bool PromiseIsAbandoned(const AnalysisInput& input, const PoolerView& pooler) {
-  const auto& promise = pooler.consensus().term_revocation();
-  const Duration age = input.now.wall - consensus::FromTimestamp(promise.coordinator_initiated_at());
-  return age > input.thresholds.abandoned_recruit || age < -input.thresholds.abandoned_recruit;
 }
 
 bool Recruitable(const PoolerView& pooler) {

@@ -81,22 +81,25 @@ std::optional<std::string> WhyStuck(const AnalysisInput& input, const PoolerView
   return std::nullopt;
 }
 
-// Its change of the cohort waits for members that have promised themselves to an attempt which came to nothing. Until
-// the rule is decided they can't be freed by advancing it, and without them nothing is decided or committed.
-std::optional<std::string> WhyOpenForever(const AnalysisInput& input, const PoolerView& leader) {
+// Whoever could acknowledge its writes has promised a later term to an attempt that came to nothing. Advancing the rule
+// would free them, but that is a write, too; and an open rule can't be advanced.
+std::optional<std::string> WhyForsaken(const AnalysisInput& input, const PoolerView& leader) {
   const ShardFacts& facts = input.facts;
-  if (!consensus::HasProposal(facts.rules) || PromotionUnfinished(facts)) return std::nullopt;
   if (RuleIsYounger(input, input.thresholds.abandoned_recruit)) return std::nullopt;
-  consensus::MemberSet ackers = facts.cohort;
+  consensus::MemberSet streaming;
   consensus::MemberSet promised;
   for (const PoolerView& pooler : input.view.poolers) {
-    if (!IsSelfRevoked(facts, pooler)) continue;
-    ackers.Erase(pooler.member);
-    promised.Insert(pooler.member);
+    if (pooler.member == leader.member || !facts.cohort.Contains(pooler.member)) continue;
+    if (IsSelfRevoked(facts, pooler)) {
+      if (PromiseIsAbandoned(input, pooler)) promised.Insert(pooler.member);
+    } else if (Fresh(input, pooler) && IsStreaming(pooler)) {
+      streaming.Insert(pooler.member);
+    }
   }
+  if (promised.empty()) return std::nullopt;
   const auto& policy = facts.rule().durability_policy();
-  if (consensus::IsDurable(policy, facts.cohort, leader.member, ackers)) return std::nullopt;
-  return fmt::format("can't decide rule {}: [{}] have promised a later term",
+  if (consensus::IsDurable(policy, facts.cohort, leader.member, streaming)) return std::nullopt;
+  return fmt::format("can't commit under rule {}: [{}] have promised a later term",
                      consensus::RuleNumberText(facts.rule().rule_number()), promised.Text());
 }
 
@@ -138,7 +141,7 @@ std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const Pooler
                          fmt::format("leader {} runs as primary, but admits no writes", leader.member));
   }
   auto why = WhyStuck(input, leader);
-  if (!why) why = WhyOpenForever(input, leader);
+  if (!why) why = WhyForsaken(input, leader);
   if (why) {
     return ReplaceLeader(ProblemCode::kLeaderStuck, fmt::format("leader {} {}", leader.member, *why));
   }

@@ -184,22 +184,46 @@ TEST(AnalyseLeader, ReplacesOneThatNoLongerCommits) {
   });
 }
 
-// Advancing the rule would free them, but an open one can't be advanced.
-TEST(AnalyseLeader, ReplacesOneWhoseOpenRuleWaitsForMembersPromisedElsewhere) {
-  const auto open = [](Shard& s, std::vector<const char*> promised) {
-    s.SetRules(Undecided(Rule(1, 0, "z1_a", kCohort), Rule(1, 1, "z1_a", kCohort)));
+// Advancing the rule would free them, but that, too, waits for an acknowledgement, and an open one can't be advanced.
+TEST(AnalyseLeader, ReplacesOneWhoseWritesWaitForMembersPromisedElsewhere) {
+  const auto promise = [](Shard& s, std::vector<const char*> promised, Duration ago = 2min) {
     for (const char* member : promised) {
       *s.Status(member).mutable_consensus_status()->mutable_term_revocation() =
-          consensus::testing::Promise(2, 1, 0, "other", consensus::testing::kNow - 2min);
-      s.Detach(member, 2min);
+          consensus::testing::Promise(2, 1, 0, "other", consensus::testing::kNow - ago);
+      s.Detach(member, ago);
     }
   };
+  const auto open = [](Shard& s) { s.SetRules(Undecided(Rule(1, 0, "z1_a", kCohort), Rule(1, 1, "z1_a", kCohort))); };
+  const Texts stuck{"LeaderStuck->AppointLeader", "ReplicaRecruitAbandoned->AdvanceRule(z2_b)"};
   Check({
-      {"both followers", [&](Shard& s) { open(s, {"z2_b", "z3_c"}); }, {"LeaderStuck->AppointLeader"}},
-      {"the other acknowledges", [&](Shard& s) { open(s, {"z2_b"}); }, kNothing},
-      {"an attempt may still be under way",
+      {"both followers",
+       [&](Shard& s) { promise(s, {"z2_b", "z3_c"}); },
+       {"LeaderStuck->AppointLeader", "ReplicaRecruitAbandoned->AdvanceRule(z2_b)",
+        "ReplicaRecruitAbandoned->AdvanceRule(z3_c)"}},
+      {"the rule is open",
        [&](Shard& s) {
-         open(s, {"z2_b", "z3_c"});
+         open(s);
+         promise(s, {"z2_b", "z3_c"});
+       },
+       {"LeaderStuck->AppointLeader"}},
+      {"the other acknowledges",
+       [&](Shard& s) {
+         open(s);
+         promise(s, {"z2_b"});
+       },
+       kNothing},
+      {"the other is lost",
+       [&](Shard& s) {
+         promise(s, {"z2_b"});
+         s.Lose("z3_c");
+       },
+       stuck},
+      {"nobody has promised, nobody streams", [](Shard& s) { s.Lose("z2_b"), s.Lose("z3_c"); }, kNothing},
+      {"an attempt may still be under way", [&](Shard& s) { promise(s, {"z2_b", "z3_c"}, 5s); }, kNothing},
+      {"the rule has just been proposed",
+       [&](Shard& s) {
+         open(s);
+         promise(s, {"z2_b", "z3_c"});
          s.rule_known_for = 5s;
        },
        kNothing},
