@@ -28,6 +28,7 @@ Cluster::Cluster(const ClusterOptions& options)
       network(clock, *random),
       world{clock, *random, network, ledger, trace, {}},
       judge(world),
+      rule_judge(world),
       topology(clock, options.seed),
       client_reactor_(clock),
       clients_(client_reactor_.executor()) {
@@ -141,7 +142,7 @@ void Cluster::Step() {
   }
   for (auto& host : hosts_) host->postgres.Pump();
   PublishHealth();
-  judge.OnStep();
+  rule_judge.OnStep();
   ++steps_;
   clock.Advance(kStep);
 }
@@ -200,9 +201,7 @@ void Cluster::PublishHealth() {
     if (health.snapshot == nullptr) continue;
     const bool changed = std::exchange(host->told_changes, health.changes) != health.changes;
     if (!changed && !due) continue;
-    if (health.snapshot->consensus_status().has_term_revocation()) {
-      judge.OnReportedPromise(host->member(), health.snapshot->consensus_status().term_revocation());
-    }
+    rule_judge.OnReportedPromise(host->member(), health.snapshot->consensus_status().term_revocation());
     const WallTime captured = host->clock.WallNow();
     for (auto& orchestrator : orchestrators_) {
       if (due) orchestrator->CheckStream(host->member(), clock.Now());

@@ -67,6 +67,7 @@ class Cluster {
   Ledger ledger;
   PostgresWorld world;
   Judge judge;
+  RuleJudge rule_judge;
   topo::MemoryTopo topology;
   orch::MemoryShardTopology shard_topology;
 

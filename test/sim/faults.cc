@@ -1,7 +1,11 @@
 #include "test/sim/faults.h"
 
+#include "common/consensus/durability.h"
+
 namespace multigres::sim {
 
+using ::multigres::consensus::CheckFeasible;
+using ::multigres::consensus::MemberSet;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -175,7 +179,7 @@ void Faults::StrikeNetwork(Host& host) {
 
 void Faults::StrikePostgres(Host& host) {
   MemoryPostgres& postgres = host.postgres;
-  switch (random_.Below(6)) {
+  switch (random_.Below(7)) {
     case 0:
     case 1:
       postgres.SetReloadLag(milliseconds(random_.Between(100, 1500)));
@@ -191,6 +195,10 @@ void Faults::StrikePostgres(Host& host) {
       break;
     case 4:
       if (postgres.running()) postgres.ChangeSetting("primary_conninfo", "");
+      break;
+    case 5:
+      cluster_.trace.Note("{} waits are cancelled", host.member());
+      postgres.CancelWaits();
       break;
     default:
       host.disk.SetFull(true);
@@ -218,13 +226,25 @@ void Faults::StrikeOrchestrators() {
   }
 }
 
-// Volumes are lost once, and never of a member without which no quorum could be found again.
+// Volumes are lost once, and never of a member without which a rule that may be in force couldn't be succeeded any
+// more: that takes an operator's certificate. In the middle of a rewind a member has nothing to vote with, and perhaps
+// its source is the one that goes.
 bool Faults::CanGoOnWithout(const Host& lost) {
-  ::multigres::consensus::MemberSet rest;
+  MemberSet rest;
   for (std::size_t i = 0; i < cluster_.hosts(); ++i) {
-    if (&cluster_.host(i) != &lost) rest.Insert(cluster_.host(i).member());
+    const Host& host = cluster_.host(i);
+    if (&host != &lost && !host.InRewind()) rest.Insert(host.member());
   }
-  return rest.size() >= 2 && (!cluster_.options.multi_cell || rest.CellCount() >= 2);
+  const auto survives = [&rest](const ::clustermetadata::ShardRule& rule) {
+    const auto cohort = MemberSet::Of(rule.cohort_members());
+    return cohort.empty() || CheckFeasible(rule.durability_policy(), cohort, rest).has_value();
+  };
+  for (std::size_t i = 0; i < cluster_.hosts(); ++i) {
+    const auto* last = cluster_.host(i).postgres.wal().last();
+    if (last == nullptr || last->rules == nullptr) continue;
+    if (!survives(last->rules->decision()) || !survives(last->rules->proposal())) return false;
+  }
+  return true;
 }
 
 void Faults::StrikeOperations(Host& host) {

@@ -37,6 +37,8 @@ class Host {
   // For good: its volumes are lost.
   void Retire();
   bool retired() const { return retired_; }
+  // A rewind has begun and isn't over.
+  bool InRewind() const { return postgres.disk().half_rewound || disk.Exists("/pooler/.multigres-rewind-in-progress"); }
 
   // True if anything ran.
   bool RunTurn();

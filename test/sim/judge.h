@@ -1,4 +1,5 @@
-// The invariants of ha.md, section 12, watched while a run goes on. It sees everything: every disk, every log.
+// What was acknowledged, and who admits writes (ha.md, section 12), watched while a run goes on. It sees everything:
+// every disk, every log.
 #pragma once
 
 #include <map>
@@ -19,15 +20,12 @@ class Judge {
   // A client's write enters the WAL here. `promise`: what is on the pooler's disk, null = none.
   void OnWrite(const MemoryPostgres& server, const ::clustermetadata::ID& self,
                const ::clustermetadata::TermRevocation* promise);
+  // Its pooler has answered that this rule is decided now.
+  void OnDecided(const MemoryPostgres& server, const ::clustermetadata::RuleNumber& number);
   // The data path of this server's pooler admits writes from now on / no longer.
   void OnServing(const MemoryPostgres& server, bool serving);
-  // The pooler has answered a Recruit.
-  void OnRecruited(const std::string& member, const ::clustermetadata::TermRevocation& revocation);
-  // Every rule that comes into any WAL.
-  void OnStep();
-  // The member's promises, as its pooler reports them.
-  void OnReportedPromise(const std::string& member, const ::clustermetadata::TermRevocation& revocation);
-  void Forget(const std::string& member) { promised_.erase(member); }  // a new identity
+  // The pooler beside this server has answered a Recruit.
+  void OnRecruited(const MemoryPostgres& server);
 
   std::size_t acknowledged() const { return acknowledged_.size(); }
   // Everything acknowledged is here.
@@ -37,10 +35,9 @@ class Judge {
   struct Acknowledged {
     std::uint64_t id;
     std::size_t length;
+    ::multigres::consensus::MemberSet holders;
   };
   void CheckDurable(const MemoryPostgres& server, const Record& record, std::size_t length);
-  void CheckRule(const ::clustermetadata::ShardRule& rule);
-  void CheckWal(const MemoryPostgres& server);
 
   PostgresWorld& world_;
   std::vector<Acknowledged> acknowledged_;
@@ -49,14 +46,6 @@ class Judge {
   // believe in itself; nobody acknowledges what it writes.
   const MemoryPostgres* top_ = nullptr;
   Rules top_rules_;
-  std::map<std::pair<std::int64_t, std::int64_t>, ::clustermetadata::ShardRule> rules_;
-  std::map<const void*, bool> seen_rules_;
-  struct Promised {
-    std::int64_t term = 0;
-    std::string attempt;
-  };
-  std::map<std::string, Promised> promised_;
-  std::size_t checked_records_ = 0;
 };
 
 }  // namespace multigres::sim

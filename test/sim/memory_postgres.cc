@@ -47,6 +47,14 @@ SyncList SyncList::Parse(const std::string& text) {
   return list;
 }
 
+::multigres::consensus::MemberSet PostgresWorld::Holders(std::size_t length, std::uint64_t id) const {
+  ::multigres::consensus::MemberSet holders;
+  for (const auto& [name, server] : servers) {
+    if (server->disk().flushed >= length && server->wal().Holds(length, id)) holders.Insert(name);
+  }
+  return holders;
+}
+
 MemoryPostgres::MemoryPostgres(PostgresWorld& world, std::string name, int host)
     : world_(world), name_(std::move(name)), host_(host) {
   world_.servers[name_] = this;
@@ -127,6 +135,9 @@ bool MemoryPostgres::Accepting() const {
 void MemoryPostgres::Start(bool as_primary) {
   if (!host_up_) return;
   if (disk_.half_rewound) world_.trace.Violate("{} is started in the middle of a rewind", name_);
+  if (as_primary && !RulesInWal().decision().cohort_members().empty()) {
+    world_.trace.Violate("{} is started writable", name_);
+  }
   ++incarnation_;
   running_ = true;
   stopping_ = false;
@@ -464,6 +475,11 @@ void MemoryPostgres::Cancel(Commit& commit) {
   commits_.remove_if([&commit](const auto& other) { return other.get() == &commit; });
 }
 
+void MemoryPostgres::CancelWaits() {
+  if (frozen_) return;
+  while (!commits_.empty()) Cancel(*std::shared_ptr<Commit>(commits_.front()));
+}
+
 bool MemoryPostgres::RuleLocked() const {
   return std::ranges::any_of(commits_, [](const auto& commit) { return commit->changes_rule; });
 }
@@ -474,6 +490,12 @@ Rules MemoryPostgres::VisibleRules() const {
     if (commit->changes_rule) length = std::min(length, commit->length - 1);
   }
   return length == 0 ? nullptr : disk_.wal[length - 1].rules;
+}
+
+const ::clustermetadata::RulePosition& MemoryPostgres::RulesInWal() const {
+  static const ::clustermetadata::RulePosition kNone;
+  const Record* last = disk_.wal.last();
+  return last == nullptr || last->rules == nullptr ? kNone : *last->rules;
 }
 
 std::int64_t MemoryPostgres::VisibleHeartbeat() const {

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "common/consensus/member.h"
 #include "services/multipooler/replication/server_state.h"
 #include "test/sim/network.h"
 #include "test/sim/trace.h"
@@ -28,6 +29,8 @@ struct PostgresWorld {
   Ledger& ledger;
   Trace& trace;
   std::map<std::string, MemoryPostgres*> servers;  // by host name
+  // Whose disks hold the first `length` records up to the one of this id.
+  ::multigres::consensus::MemberSet Holders(std::size_t length, std::uint64_t id) const;
 };
 
 // synchronous_standby_names, read.
@@ -64,6 +67,8 @@ class MemoryPostgres {
   Disk& disk() { return disk_; }
   const Disk& disk() const { return disk_; }
   const Wal& wal() const { return disk_.wal; }
+  // After the last record, seen by sessions or not; empty before the bootstrap.
+  const ::clustermetadata::RulePosition& RulesInWal() const;
   void Initialize(std::string system_identifier);
   // As pg_basebackup leaves it.
   void CopyFrom(const MemoryPostgres& source);
@@ -125,12 +130,16 @@ class MemoryPostgres {
   std::shared_ptr<Commit> Append(const Record* record, bool synchronous);
   // The session is terminated or its statement cancelled.
   void Cancel(Commit& commit);
+  // All sessions that wait, by pg_cancel_backend.
+  void CancelWaits();
   // The rule row is locked by a commit that waits.
   bool RuleLocked() const;
   // Of what is visible here; null before the bootstrap.
   Rules VisibleRules() const;
   std::int64_t VisibleHeartbeat() const;
   std::size_t replayed() const { return replayed_; }
+  // Whom it streams from, null if from nobody.
+  const MemoryPostgres* source() const { return receiver_ ? receiver_->source : nullptr; }
   // Streams from `source`, and has all of it.
   bool KeepsUpWith(const MemoryPostgres& source) const;
 

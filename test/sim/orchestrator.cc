@@ -2,6 +2,7 @@
 
 #include "consensusdata.pb.h"
 #include "test/sim/cluster.h"
+#include "test/sim/judged_calls.h"
 
 namespace multigres::sim {
 
@@ -37,14 +38,10 @@ struct Orchestrator::Process {
     }
     Awaitable<Result<::consensusdata::RecruitResponse>> Recruit(::consensusdata::RecruitRequest request,
                                                                 Deadline deadline) override {
-      Cluster& cluster = process_.cluster;
-      Host& host = host_;
       co_return co_await Ask<::consensusdata::RecruitResponse>(
-          [&cluster, &host, request](PoolerProcess& pooler,
-                                     Deadline deadline) -> Awaitable<Result<::consensusdata::RecruitResponse>> {
-            auto status = co_await pooler.manager().agent().Recruit(request.term_revocation(), deadline);
+          [request](PoolerProcess& pooler, Deadline deadline) -> Awaitable<Result<::consensusdata::RecruitResponse>> {
+            auto status = co_await sim::Recruit(pooler, request.term_revocation(), deadline);
             if (!status) co_return std::unexpected(std::move(status.error()));
-            if (!pooler.access().severed()) cluster.judge.OnRecruited(host.member(), status->term_revocation());
             ::consensusdata::RecruitResponse response;
             *response.mutable_consensus_status() = std::move(*status);
             co_return response;
@@ -55,7 +52,7 @@ struct Orchestrator::Process {
                                                                 Deadline deadline) override {
       co_return co_await Ask<::consensusdata::PromoteResponse>(
           [request](PoolerProcess& pooler, Deadline deadline) -> Awaitable<Result<::consensusdata::PromoteResponse>> {
-            auto status = co_await pooler.manager().agent().Promote(request, deadline);
+            auto status = co_await sim::Promote(pooler, request, deadline);
             if (!status) co_return std::unexpected(std::move(status.error()));
             ::consensusdata::PromoteResponse response;
             *response.mutable_consensus_status() = std::move(*status);
@@ -80,7 +77,7 @@ struct Orchestrator::Process {
                                                                              Deadline deadline) override {
       co_return co_await Ask<data::UpdateConsensusRuleResponse>(
           [request](PoolerProcess& pooler, Deadline deadline) -> Awaitable<Result<data::UpdateConsensusRuleResponse>> {
-            auto position = co_await pooler.manager().agent().UpdateConsensusRule(request, deadline);
+            auto position = co_await sim::UpdateConsensusRule(pooler, request, deadline);
             if (!position) co_return std::unexpected(std::move(position.error()));
             data::UpdateConsensusRuleResponse response;
             *response.mutable_current_position() = std::move(*position);

@@ -5,6 +5,7 @@
 #include "services/multipooler/manager/manager.h"
 #include "test/sim/judge.h"
 #include "test/sim/postgres_access.h"
+#include "test/sim/rule_judge.h"
 #include "tools/fs/memory_disk.h"
 
 namespace multigres::sim {
@@ -88,6 +89,7 @@ class PoolerProcess {
   TaskGroup& calls() { return calls_; }
   bool Quiet() { return over_ && calls_.size() + life_.size() + end_.size() + peers_.tasks().size() == 0; }
   PostgresAccess& access() { return access_; }
+  Host& host() { return host_; }
 
  private:
   Awaitable<void> Run();

@@ -253,7 +253,9 @@ class PostgresAccess::Schema final : public pooler::consensus::ShardSchema {
   const Record* RecordOf(const RuleCommit& commit) {
     const Rules current = postgres_.VisibleRules();
     if (commit.kind == RuleCommit::Kind::kConfirm) return Make(Record::Kind::kConfirmation, current);
-    if (current == nullptr || ::multigres::consensus::CompareRules(*current, commit.expected) != 0) return nullptr;
+    if (current == nullptr) return nullptr;
+    const bool as_read = ::multigres::consensus::CompareRules(*current, commit.expected) == 0;
+    if (!as_read && Enforced(SafetyRule::kRuleNumberAsked)) return nullptr;
     auto next = std::make_shared<pb::RulePosition>();
     if (commit.kind == RuleCommit::Kind::kDecide) {
       *next->mutable_decision() = current->proposal();

@@ -70,11 +70,11 @@ Outcome RunSeed(std::uint64_t seed, bool verbose) {
   outcome.seed = seed;
   outcome.shape = TextOf(options);
   Cluster cluster(options);
-  outcome.unsettled = Play(cluster);
+  const auto unsettled = Play(cluster);
+  if (unsettled && !cluster.trace.violation()) cluster.trace.Violate("{}", *unsettled);
   outcome.violation = cluster.trace.violation();
-  if (outcome.violation) outcome.unsettled.reset();
   outcome.digest = cluster.trace.digest();
-  if (outcome.violation || outcome.unsettled || verbose) outcome.trace = cluster.trace.Last();
+  if (outcome.violation || verbose) outcome.trace = cluster.trace.Last();
   outcome.acknowledged = cluster.judge.acknowledged();
   for (std::size_t i = 0; i < cluster.hosts(); ++i) {
     const Rules rules = cluster.host(i).postgres.VisibleRules();

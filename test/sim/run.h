@@ -10,9 +10,8 @@ namespace multigres::sim {
 
 struct Outcome {
   std::uint64_t seed = 0;
-  std::optional<std::string> violation;  // of an invariant
-  std::optional<std::string> unsettled;  // nothing is lost, but left in peace the shard didn't come to rest
-  std::string trace;                     // the last events, of either
+  std::optional<std::string> violation;  // of an invariant; or left in peace the shard didn't come to rest
+  std::string trace;                     // the last events before it
   std::uint64_t digest = 0;
   std::size_t acknowledged = 0;
   std::int64_t term = 0;  // reached at the end

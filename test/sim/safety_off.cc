@@ -24,6 +24,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(SafetyRule::kCou
     "replay-awaited",
     "primary-demoted",
     "crashed-primary-starts-as-standby",
+    "carried-over",
+    "rule-number-asked",
     "both-acknowledge",
     "proposal-acknowledged",
     "decision-before-serving",

@@ -209,7 +209,7 @@ Result<CoordinatorProposal> BuildProposal(const TermRevocation& revocation, std:
   auto quorums = CheckQuorums(rules, MembersOf(usable));
   if (!quorums) return std::unexpected(std::move(quorums.error()));
 
-  ShardRule outgoing = HighestRule(rules);
+  ShardRule outgoing = Enforced(SafetyRule::kCarriedOver) ? HighestRule(rules) : rules.decision();
   outgoing.clear_creation_time();
   const MemberSet cohort = MemberSet::Of(outgoing.cohort_members());
   const MemberSet voters = [&] {

@@ -29,6 +29,8 @@ enum class SafetyRule : std::uint8_t {
   kPrimaryDemoted,
   kCrashedPrimaryStartsAsStandby,
   // The rule change (6.3).
+  kCarriedOver,      // an undecided rule's cohort and policy go into the new term's, never decided under its old number
+  kRuleNumberAsked,  // CAS: a change is made to the rule that it was asked of, a row written over the one that was read
   kBothAcknowledge,  // a change of the cohort is acknowledged by both rules
   kProposalAcknowledged,
   kDecisionBeforeServing,

@@ -70,7 +70,6 @@ bool Parse(int argc, char** argv, Options& options) {
 // One worker's share. Returns how many violations it found.
 int Work(const Options& options, int worker) {
   int found = 0;
-  int unsettled = 0;
   std::uint64_t acknowledged = 0;
   std::int64_t terms = 0;
   for (std::uint64_t i = static_cast<std::uint64_t>(worker); i < options.seeds;
@@ -78,19 +77,14 @@ int Work(const Options& options, int worker) {
     const auto outcome = multigres::sim::RunSeed(options.first + i);
     acknowledged += outcome.acknowledged;
     terms += outcome.term;
-    if (outcome.unsettled) {
-      ++unsettled;
-      std::printf("seed %llu (%s): %s\n", static_cast<unsigned long long>(outcome.seed), outcome.shape.c_str(),
-                  outcome.unsettled->c_str());
-    }
     if (!outcome.violation) continue;
     ++found;
     std::printf("seed %llu (%s): VIOLATION: %s\n", static_cast<unsigned long long>(outcome.seed), outcome.shape.c_str(),
                 outcome.violation->c_str());
     std::fflush(stdout);
   }
-  std::printf("worker %d: %llu acknowledged commits, %lld terms, %d unsettled\n", worker,
-              static_cast<unsigned long long>(acknowledged), static_cast<long long>(terms), unsettled);
+  std::printf("worker %d: %llu acknowledged commits, %lld terms\n", worker,
+              static_cast<unsigned long long>(acknowledged), static_cast<long long>(terms));
   std::fflush(stdout);
   return std::min(found, 100);
 }
@@ -125,18 +119,15 @@ int RunMany(const Options& options) {
 void SearchWithout(SafetyRule rule, const Options& options) {
   const SafetyRuleOff off(rule);
   const std::string name(multigres::consensus::SafetyRuleName(rule));
-  int unsettled = 0;
   for (std::uint64_t seed = options.first; seed < options.first + options.seeds; ++seed) {
     const auto outcome = multigres::sim::RunSeed(seed);
-    unsettled += outcome.unsettled ? 1 : 0;
     if (!outcome.violation) continue;
     std::printf("| %s | %llu | %s |\n", name.c_str(), static_cast<unsigned long long>(seed),
                 outcome.violation->c_str());
     std::fflush(stdout);
     return;
   }
-  std::printf("| %s | not in %llu | %d of them unsettled |\n", name.c_str(),
-              static_cast<unsigned long long>(options.seeds), unsettled);
+  std::printf("| %s | not in %llu | |\n", name.c_str(), static_cast<unsigned long long>(options.seeds));
   std::fflush(stdout);
 }
 
@@ -164,11 +155,8 @@ int RunOne(const Options& options) {
   std::printf("%s", outcome.trace.c_str());
   std::printf("seed %llu (%s): %s; %zu acknowledged commits, term %lld, digest %016llx\n",
               static_cast<unsigned long long>(outcome.seed), outcome.shape.c_str(),
-              outcome.violation   ? outcome.violation->c_str()
-              : outcome.unsettled ? outcome.unsettled->c_str()
-                                  : "no violation",
-              outcome.acknowledged, static_cast<long long>(outcome.term),
-              static_cast<unsigned long long>(outcome.digest));
+              outcome.violation ? outcome.violation->c_str() : "no violation", outcome.acknowledged,
+              static_cast<long long>(outcome.term), static_cast<unsigned long long>(outcome.digest));
   return outcome.violation ? 1 : 0;
 }
 

@@ -340,7 +340,8 @@ Awaitable<Result<pb::PoolerPosition>> Agent::UpdateConsensusRule(
     co_return std::unexpected(
         NotPromotable("this member doesn't lead by rule " + RuleNumberText(own.decision().rule_number())));
   }
-  if (!SameNumber(own.decision().rule_number(), request.expected_outgoing_rule())) {
+  const bool asked = SameNumber(own.decision().rule_number(), request.expected_outgoing_rule());
+  if (!asked && multigres::consensus::Enforced(multigres::consensus::SafetyRule::kRuleNumberAsked)) {
     co_return std::unexpected(NotPromotable(fmt::format("rule conflict: current rule is {}, expected {}",
                                                         RuleNumberText(own.decision().rule_number()),
                                                         RuleNumberText(request.expected_outgoing_rule()))));
