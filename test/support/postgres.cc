@@ -131,11 +131,26 @@ Result<std::string> Template() {
   return made;
 }
 
-// No process with this id, or one that is only waiting to be collected.
-bool HasEnded(pid_t pid) {
+// 'T' = stopped, 'Z' = waits to be collected, ...; 0 = there is no such process.
+char StateOf(pid_t pid) {
   const std::string stat = ReadFile("/proc/" + std::to_string(pid) + "/stat");
   const auto name_end = stat.rfind(')');
-  return name_end == std::string::npos || stat.substr(name_end).starts_with(") Z");
+  return name_end == std::string::npos || name_end + 2 >= stat.size() ? '\0' : stat[name_end + 2];
+}
+
+bool HasEnded(pid_t pid) {
+  const char state = StateOf(pid);
+  return state == '\0' || state == 'Z' || state == 'X';
+}
+
+std::vector<pid_t> LiveChildrenOf(pid_t pid) {
+  const std::string id = std::to_string(pid);
+  std::istringstream list(ReadFile("/proc/" + id + "/task/" + id + "/children"));
+  std::vector<pid_t> alive;
+  for (pid_t child = 0; list >> child;) {
+    if (!HasEnded(child)) alive.push_back(child);
+  }
+  return alive;
 }
 
 std::string Quoted(const std::string& value) {
@@ -324,18 +339,19 @@ void PostgresServer::Stop() {
 void PostgresServer::Kill() {
   if (pid_ < 0) return;
   ::kill(pid_, SIGSTOP);
-  std::vector<pid_t> children;
-  std::istringstream list(ReadFile("/proc/" + std::to_string(pid_) + "/task/" + std::to_string(pid_) + "/children"));
-  for (pid_t child = 0; list >> child;) children.push_back(child);
-  for (const pid_t child : children) ::kill(child, SIGKILL);
+  while (!HasEnded(pid_) && StateOf(pid_) != 'T') std::this_thread::sleep_for(kPoll);
+  // The kernel's list leaves some out while others of it end, so it counts once all on it have. Shared memory is in use
+  // until then.
+  for (auto alive = LiveChildrenOf(pid_); !alive.empty(); alive = LiveChildrenOf(pid_)) {
+    for (const pid_t child : alive) ::kill(child, SIGKILL);
+    for (const pid_t child : alive) {
+      while (!HasEnded(child)) std::this_thread::sleep_for(kPoll);
+    }
+  }
   ::kill(pid_, SIGKILL);
   int status = 0;
   ::waitpid(pid_, &status, 0);
   pid_ = -1;
-  // Shared memory is in use until the last one is gone.
-  for (const pid_t child : children) {
-    while (!HasEnded(child)) std::this_thread::sleep_for(kPoll);
-  }
 }
 
 Result<> PostgresServer::StartAgain() {

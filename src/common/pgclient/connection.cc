@@ -111,7 +111,8 @@ void Connection::Close() {
 
 Result<> Connection::CheckIdle() {
   DropConsumed();
-  bool looked = false;
+  // What there is may be followed by the end, which only a read that finds nothing more rules out.
+  bool found_nothing = false;
   while (!failure_) {
     auto frame = pgwire::PeekFrame(in_.view(), options_.max_message_bytes);
     if (!frame) {
@@ -125,11 +126,11 @@ Result<> Connection::CheckIdle() {
       DropConsumed();
     } else if (eof_) {
       Break(Error(Code::kUnavailable, "server closed the connection unexpectedly"));
-    } else if (looked && drained_) {
+    } else if (found_nothing) {
       break;
     } else {
-      looked = true;
       auto read = ReadOnce();
+      found_nothing = read && *read == 0;
       if (!read) Break(std::move(read.error()));
     }
   }

@@ -134,7 +134,7 @@ class Connection final : private TurnEndHook {
   void Interrupt();
 
   // For a connection that has been lying idle: looks, without waiting, whether the server has closed it or said that it
-  // will. The error then is the failure, DidNotExecute. Costs one read.
+  // will. The error then is the failure, DidNotExecute. Costs one read, and one more if there was something.
   Result<> CheckIdle();
 
   // Hands a notice, notification or parameter change to its handler. False if the message is none of these.
@@ -165,7 +165,7 @@ class Connection final : private TurnEndHook {
 
   // connection_read.cc
   void DropConsumed();
-  Result<> ReadOnce();
+  Result<std::size_t> ReadOnce();
   Awaitable<Result<>> FillTo(std::size_t bytes, Bounds bounds);
   static std::size_t BytesWanted(std::string_view bytes);
   std::size_t BlockBytesWanted(std::size_t max_bytes) const;

@@ -29,8 +29,8 @@ void Connection::DropConsumed() {
   }
 }
 
-// Takes what the socket has, as far as one read goes. drained_ and eof_ tell the rest.
-Result<> Connection::ReadOnce() {
+// Takes what the socket has, as far as one read goes: so many bytes. drained_ and eof_ tell the rest.
+Result<std::size_t> Connection::ReadOnce() {
   const std::span<char> room = in_.Prepare(read_size_);
   auto outcome = stream_->TryRead(std::as_writable_bytes(room));
   if (!outcome) return std::unexpected(std::move(outcome.error()));
@@ -38,7 +38,7 @@ Result<> Connection::ReadOnce() {
   eof_ = outcome->status == IoStatus::kEof;
   drained_ = outcome->bytes < room.size();
   if (!drained_) read_size_ = std::min(read_size_ * 2, kMaxReadSize);
-  return {};
+  return outcome->bytes;
 }
 
 // Returns once `bytes` are buffered.

@@ -251,6 +251,22 @@ TEST(ConnectionWire, CheckIdleTakesWhatMayComeUnaskedAndNothingElse) {
   });
 }
 
+// As a backend goes when another one has crashed.
+TEST(ConnectionWire, CheckIdleSeesTheEndBehindALastNotice) {
+  OnOpen([](Reactor& reactor, Connection& connection, ByteStream& server) -> Awaitable<void> {
+    pgwire::WireWriter out;
+    pgwire::WriteDiagnostic(
+        out,
+        {.message_type = pgwire::kNoticeResponse, .severity = "WARNING", .code = "57P02", .message = "terminating"});
+    co_await Send(server, out.view());
+    server.Close();
+    auto idle = connection.CheckIdle();
+    EXPECT_FALSE(idle);
+    if (!idle) EXPECT_EQ(idle.error().execution(), Execution::kDidNotExecute);
+    EXPECT_TRUE(connection.broken());
+  });
+}
+
 TEST(ConnectionWire, AMessageAboveTheLimitBreaksTheConnection) {
   OnOpen([](Reactor& reactor, Connection& connection, ByteStream& server) -> Awaitable<void> {
     connection.SendQuery("SELECT");
