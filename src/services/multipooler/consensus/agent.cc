@@ -12,6 +12,7 @@
 namespace multigres::pooler::consensus {
 
 namespace pb = ::clustermetadata;
+using multigres::consensus::Compare;
 using multigres::consensus::CompareRules;
 using multigres::consensus::Enforced;
 using multigres::consensus::HighestRule;
@@ -27,6 +28,7 @@ namespace {
 constexpr Duration kLockWait = seconds(20);
 constexpr Duration kOperation = seconds(60);
 constexpr Duration kLook = seconds(2);
+constexpr Duration kDrain = seconds(5);
 constexpr Duration kCheckpoint = seconds(15);
 
 }  // namespace
@@ -196,7 +198,8 @@ Awaitable<Result<>> Agent::StopTakingPart(Deadline deadline) {
 Awaitable<Result<>> Agent::Demote(Deadline deadline) {
   logger_.Info("primary.demotion", {{"outcome", "started"}});
   state_.writes_admitted = false;
-  co_await host_.DrainForDemotion();
+  // Without a follower no commit in progress can end: whoever waits for it waits in vain.
+  co_await host_.DrainForDemotion(state_.server->connected_followers.empty() ? Duration::zero() : kDrain);
   // The start must not follow anybody by what is left of earlier times.
   std::vector<replication::SettingChange> changes;
   changes.push_back({"primary_conninfo", ""});
@@ -274,6 +277,11 @@ bool Agent::Record(const pb::ReplicationPrimary& primary) {
   return true;
 }
 
+bool Agent::Supersedes(const pb::RulePosition& position) const {
+  return Compare(HighestRuleNumber(position), write_in_progress_->rule) > 0 &&
+         !multigres::consensus::IsRuleRevoked(position, promises_.revocation());
+}
+
 Awaitable<Result<pb::ConsensusStatus>> Agent::SetPrimary(pb::ReplicationPrimary primary, Deadline deadline) {
   const pb::ShardRule& rule = HighestRule(primary.position());
   if (!SameMember(primary.primary().id(), rule.leader_id())) {
@@ -288,6 +296,8 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::SetPrimary(pb::ReplicationPrimary 
     co_return Fail(Code::kInvalidArgument, "a member can't be its own primary");
   }
   deadline = deadline.Earlier(clock().After(kOperation));
+  // Whose rule is higher leads: a change under the own one can't be decided any more, and would hold the lock for long.
+  if (write_in_progress_ && Supersedes(primary.position())) write_in_progress_->over.Set();
   auto lock = co_await Lock("set primary", deadline);
   if (!lock) co_return std::unexpected(std::move(lock.error()));
   const bool obeys = Enforced(SafetyRule::kSetPrimaryObeysPromise);

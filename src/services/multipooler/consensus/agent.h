@@ -20,9 +20,8 @@ namespace multigres::pooler::consensus {
 class AgentHost {
  public:
   virtual ~AgentHost() = default;
-  // The primary is about to be demoted: publish DRAINING, drain, and give up what is left after the grace (at most 5
-  // s).
-  virtual Awaitable<void> DrainForDemotion() = 0;
+  // The primary is about to be demoted: publish DRAINING, drain, and give up what is left after the grace.
+  virtual Awaitable<void> DrainForDemotion(Duration grace) = 0;
   // Something that the routing role or the status depends on has changed: publish it.
   virtual Awaitable<void> OnConsensusChanged() = 0;
   // The server was restarted or went away.
@@ -60,8 +59,9 @@ class Agent {
   // known not to answer, and within 2 s if it has just frozen. Repeating an accepted one is safe. A change of the rule
   // that is in progress is given up for one that would be accepted: perhaps nobody is left to acknowledge it.
   Awaitable<Result<ConsensusStatus>> Recruit(::clustermetadata::TermRevocation revocation, Deadline deadline);
-  // FAILED_PRECONDITION (`must Recruit before Promote: ...`). Repeated in the same term after PostgreSQL has left
-  // recovery, it finishes the writes.
+  // FAILED_PRECONDITION (`must Recruit before Promote: ...`, or a higher rule is known); DATA_LOSS if the rule is known
+  // with another content. Repeated in the same term after PostgreSQL has left recovery, it finishes the writes, or has
+  // the decision that it finds confirmed.
   Awaitable<Result<ConsensusStatus>> Promote(::consensusdata::PromoteRequest request, Deadline deadline);
   // INVALID_ARGUMENT; UNAVAILABLE while a rewind is needed that the leader isn't ready for. Repeats and reordering are
   // fine.
@@ -99,8 +99,10 @@ class Agent {
   Awaitable<Result<>> Readmit(Deadline deadline);
   // Everything but that confirmation is there for it.
   bool CouldReadmit() const;
-  // After a promotion: settings of the standby that we were, UNLOGGED tables.
-  Awaitable<void> FinishPromotion();
+  // --- for the monitor, without the action lock
+  // After a promotion: settings of the standby that we were, with the lock held and if this member still leads; then
+  // UNLOGGED tables, in the background.
+  Awaitable<Result<>> FinishPromotion();
 
   // --- from memory
   ConsensusStatus Status() const;
@@ -123,9 +125,13 @@ class Agent {
   Awaitable<Result<>> FollowNewer(Deadline deadline);
 
   Result<> CheckPromotable(const ::consensusdata::CoordinatorProposal& proposal) const;
+  Result<> CheckNewest(const ::clustermetadata::ShardRule& rule) const;
   Awaitable<Result<>> LeaveRecovery(const ::consensusdata::CoordinatorProposal& proposal, Deadline deadline);
   Awaitable<Result<>> InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline);
-  Awaitable<Result<>> UnlessRecruited(Awaitable<Result<>> write);
+  Awaitable<Result<>> ConfirmDecision(Deadline deadline);
+  Awaitable<void> RecreateUnlogged();
+  Awaitable<Result<>> UnlessSuperseded(::clustermetadata::RuleNumber rule, Awaitable<Result<>> write);
+  bool Supersedes(const ::clustermetadata::RulePosition& position) const;
   Result<> Acceptable(const ::clustermetadata::TermRevocation& revocation) const;
   Result<RuleWrite> CohortChange(const ::multipoolermanagerdata::UpdateConsensusRuleRequest& request);
   Awaitable<Result<>> RewindAndRestart(Deadline deadline);
@@ -146,6 +152,7 @@ class Agent {
   Logger logger_;
   RuleStore rules_;
   struct WriteInProgress {
+    ::clustermetadata::RuleNumber rule;
     Event over;
     std::optional<Result<>> result;
   };

@@ -1,5 +1,6 @@
 // The leader's half of the agent: promotion, and changes of the rule that it leads by.
 #include "common/consensus/durability.h"
+#include "common/consensus/equivocation.h"
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
 #include "common/consensus/revocation.h"
@@ -11,11 +12,13 @@
 namespace multigres::pooler::consensus {
 
 namespace pb = ::clustermetadata;
+using multigres::consensus::Compare;
 using multigres::consensus::HasProposal;
-using multigres::consensus::HighestRuleNumber;
+using multigres::consensus::HighestRule;
 using multigres::consensus::MemberSet;
 using multigres::consensus::MemberText;
 using multigres::consensus::RuleNumberText;
+using multigres::consensus::SameContent;
 using multigres::consensus::SameMember;
 using multigres::consensus::SameNumber;
 using std::chrono::seconds;
@@ -24,9 +27,15 @@ namespace {
 
 constexpr Duration kPromotion = seconds(120);
 constexpr Duration kLeaveRecovery = seconds(30);
+constexpr Duration kClearSettings = seconds(5);
 
 Error NotPromotable(std::string why) {
   return Error(Code::kFailedPrecondition, std::move(why));
+}
+
+Error TwoContents(const pb::ShardRule& rule) {
+  return Error(Code::kDataLoss,
+               fmt::format("rule {} is known with another content", RuleNumberText(rule.rule_number())));
 }
 
 // The position once `rule` is proposed beyond the decision of `from`.
@@ -59,11 +68,16 @@ Result<> Agent::CheckPromotable(const ::consensusdata::CoordinatorProposal& prop
     return std::unexpected(NotPromotable(fmt::format("must Recruit before Promote: promised term {}, proposed term {}",
                                                      stored == nullptr ? 0 : stored->revoked_below_term(), term)));
   }
+  if (auto newest = CheckNewest(rule); !newest) return newest;
   // A proposal or decision of this very term is a promotion that began here before.
-  if (HighestRuleNumber(state_.position.position()).coordinator_term() == term) {
-    if (SameNumber(HighestRuleNumber(state_.position.position()), rule.rule_number())) return {};
-    return std::unexpected(NotPromotable(fmt::format(
-        "own rule {} is not the proposed one", multigres::consensus::RulePositionText(state_.position.position()))));
+  const pb::ShardRule& own = HighestRule(state_.position.position());
+  if (own.rule_number().coordinator_term() == term) {
+    if (!SameNumber(own.rule_number(), rule.rule_number())) {
+      return std::unexpected(NotPromotable(fmt::format(
+          "own rule {} is not the proposed one", multigres::consensus::RulePositionText(state_.position.position()))));
+    }
+    if (!SameContent(own, rule)) return std::unexpected(TwoContents(rule));
+    return {};
   }
   auto valid = multigres::consensus::ValidateRevocation(state_.position, stored, promises_.recruit_floor(), revocation);
   if (!valid) return valid;
@@ -77,6 +91,20 @@ Result<> Agent::CheckPromotable(const ::consensusdata::CoordinatorProposal& prop
   return multigres::consensus::CheckAchievable(rule.durability_policy(), MemberSet::Of(rule.cohort_members()));
 }
 
+// Whom this member was told to follow must not be forgotten for an older rule.
+Result<> Agent::CheckNewest(const pb::ShardRule& rule) const {
+  if (!state_.recorded_primary) return {};
+  const pb::ShardRule& known = HighestRule(state_.recorded_primary->position());
+  const auto order = Compare(known.rule_number(), rule.rule_number());
+  if (order > 0) {
+    return std::unexpected(
+        NotPromotable(fmt::format("rule {} is known, which is above the proposed {}",
+                                  RuleNumberText(known.rule_number()), RuleNumberText(rule.rule_number()))));
+  }
+  if (order == 0 && !SameContent(known, rule)) return std::unexpected(TwoContents(rule));
+  return {};
+}
+
 Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRequest request, Deadline deadline) {
   // Once recovery is left there is no way back: the caller's own deadline bounds only the way to the lock.
   auto lock = co_await Lock("promote", deadline);
@@ -88,6 +116,8 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   if (!observed) co_return Fail(std::move(observed), "own position");
   auto promotable = CheckPromotable(proposal);
   if (!promotable) co_return std::unexpected(std::move(promotable.error()));
+  // A repetition that finds everything done: whoever is served shall not notice it.
+  if (IsDecided(state_.position.position(), rule) && IsWritableLeader()) co_return Status();
 
   state_.promoting = true;
   const TimePoint began = clock().Now();
@@ -97,7 +127,8 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   if (done) {
     left_recovery = clock().Now();
     pb::ReplicationPrimary self;
-    *self.mutable_position() = Proposed(state_.position.position(), rule);
+    const pb::RulePosition& own = state_.position.position();
+    *self.mutable_position() = IsDecided(own, rule) ? own : Proposed(own, rule);
     *self.mutable_primary() = state_.address;
     state_.recorded_primary = std::move(self);
     co_await host_.OnConsensusChanged();
@@ -136,6 +167,9 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
 
 Awaitable<Result<>> Agent::LeaveRecovery(const ::consensusdata::CoordinatorProposal& proposal, Deadline deadline) {
   const pb::RulePosition& transition = proposal.proposed_transition();
+  const bool repeated = !state_.server->in_recovery;
+  // Only to be confirmed, under its own list.
+  if (repeated && IsDecided(state_.position.position(), transition.proposal())) co_return Result<>();
   auto standbys = proposal.skip_outgoing_quorum()
                       ? multigres::consensus::IncomingSyncStandbys(transition.proposal())
                       : multigres::consensus::BothSyncStandbys(transition.decision(), transition.proposal());
@@ -143,7 +177,7 @@ Awaitable<Result<>> Agent::LeaveRecovery(const ::consensusdata::CoordinatorPropo
   // In force before the first commit is possible.
   auto applied = co_await replication::ApplySyncStandbys(server_, *standbys, deadline);
   if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
-  if (!state_.server->in_recovery) co_return Result<>();  // a retry
+  if (repeated) co_return Result<>();
   if (!state_.server->primary_conninfo.empty()) {
     co_return std::unexpected(NotPromotable("must Recruit before Promote: primary_conninfo is set"));
   }
@@ -156,40 +190,58 @@ Awaitable<Result<>> Agent::LeaveRecovery(const ::consensusdata::CoordinatorPropo
 
 // Both rules' acknowledgement for the proposal and for the decision; the incoming rule's alone afterwards.
 Awaitable<Result<>> Agent::InstallRule(RuleWrite write, bool skip_outgoing, Deadline deadline) {
+  if (IsDecided(write.commit.expected, write.commit.rule)) {
+    auto confirmed = co_await ConfirmDecision(deadline);
+    if (!confirmed) co_return confirmed;
+    co_return co_await Observe(deadline);
+  }
   const pb::ShardRule outgoing = write.commit.expected.decision();
   const pb::ShardRule rule = write.commit.rule;
-  std::string in_force;  // the list of synchronous standbys, as far as it is known
-  if (!IsDecided(write.commit.expected, rule)) {
-    auto standbys = skip_outgoing ? multigres::consensus::IncomingSyncStandbys(rule)
-                                  : multigres::consensus::BothSyncStandbys(outgoing, rule);
-    if (!standbys) co_return std::unexpected(std::move(standbys.error()));
-    Result<multigres::consensus::AckRequirement> requirement = multigres::consensus::IncomingRequirement(rule);
-    if (!skip_outgoing) requirement = multigres::consensus::BothRequirement(outgoing, rule);
-    if (!requirement) co_return std::unexpected(std::move(requirement.error()));
-    write.standbys = *standbys;
-    write.requirement = *requirement;
-    if (state_.server->synchronous_standby_names != standbys->Text()) {
-      auto applied = co_await replication::ApplySyncStandbys(server_, *standbys, deadline);
-      if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
-    }
-    in_force = standbys->Text();
-    auto proposed = co_await UnlessRecruited(rules_.WriteProposal(write, deadline));
-    if (!proposed) co_return proposed;
-    *state_.position.mutable_position() = Proposed(write.commit.expected, rule);
-    write.commit.expected = state_.position.position();
-    auto decided = co_await UnlessRecruited(rules_.MarkDecision(std::move(write), deadline));
-    if (!decided) co_return decided;
-    pb::RulePosition position;
-    *position.mutable_decision() = rule;
-    *state_.position.mutable_position() = std::move(position);
+  auto standbys = skip_outgoing ? multigres::consensus::IncomingSyncStandbys(rule)
+                                : multigres::consensus::BothSyncStandbys(outgoing, rule);
+  if (!standbys) co_return std::unexpected(std::move(standbys.error()));
+  Result<multigres::consensus::AckRequirement> requirement = multigres::consensus::IncomingRequirement(rule);
+  if (!skip_outgoing) requirement = multigres::consensus::BothRequirement(outgoing, rule);
+  if (!requirement) co_return std::unexpected(std::move(requirement.error()));
+  write.standbys = *standbys;
+  write.requirement = *requirement;
+  if (state_.server->synchronous_standby_names != standbys->Text()) {
+    auto applied = co_await replication::ApplySyncStandbys(server_, *standbys, deadline);
+    if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
   }
+  auto proposed = co_await UnlessSuperseded(rule.rule_number(), rules_.WriteProposal(write, deadline));
+  if (!proposed) co_return proposed;
+  *state_.position.mutable_position() = Proposed(write.commit.expected, rule);
+  write.commit.expected = state_.position.position();
+  auto decided = co_await UnlessSuperseded(rule.rule_number(), rules_.MarkDecision(std::move(write), deadline));
+  if (!decided) co_return decided;
+  pb::RulePosition position;
+  *position.mutable_decision() = rule;
+  *state_.position.mutable_position() = std::move(position);
   auto incoming = multigres::consensus::IncomingSyncStandbys(rule);
   if (!incoming) co_return std::unexpected(std::move(incoming.error()));
   // Mostly both rules together ask for what the incoming one asks for.
-  if (incoming->Text() == in_force) co_return co_await Observe(deadline);
+  if (incoming->Text() == standbys->Text()) co_return co_await Observe(deadline);
   auto applied = co_await replication::ApplySyncStandbys(server_, *incoming, deadline);
   if (!applied) co_return Fail(std::move(applied), "synchronous standbys");
   co_return co_await Observe(deadline);
+}
+
+// A decision in the own WAL alone proves nothing: it counts once a quorum acknowledges what comes after it. (Before it
+// was written, both rules' quorums held the proposal.)
+Awaitable<Result<>> Agent::ConfirmDecision(Deadline deadline) {
+  auto repaired = co_await RepairSyncStandbys(deadline);
+  if (!repaired) co_return repaired;
+  if (!multigres::consensus::Enforced(multigres::consensus::SafetyRule::kReadmitByQuorum)) co_return Result<>();
+  RuleWrite write;
+  write.commit.expected = state_.position.position();
+  write.commit.rule = write.commit.expected.decision();
+  write.requirement = multigres::consensus::IncomingRequirement(write.commit.rule);
+  auto standbys = multigres::consensus::IncomingSyncStandbys(write.commit.rule);
+  if (!standbys) co_return std::unexpected(std::move(standbys.error()));
+  write.standbys = *standbys;
+  const pb::RuleNumber number = write.commit.rule.rule_number();
+  co_return co_await UnlessSuperseded(number, rules_.Confirm(std::move(write), deadline));
 }
 
 // Sets `over` also when the task is cancelled.
@@ -201,16 +253,18 @@ Awaitable<void> Agent::KeepResult(Awaitable<Result<>> write, std::shared_ptr<Wri
   progress->result = co_await std::move(write);
 }
 
-// The write goes on by itself when it is given up, until its own deadline.
-Awaitable<Result<>> Agent::UnlessRecruited(Awaitable<Result<>> write) {
+// Until it is given up for a recruitment or a higher leader: then the write goes on by itself, until its own deadline.
+Awaitable<Result<>> Agent::UnlessSuperseded(pb::RuleNumber rule, Awaitable<Result<>> write) {
   auto progress = std::make_shared<WriteInProgress>();
+  progress->rule = std::move(rule);
   write_in_progress_ = progress;
   host_.InBackground("rule write", KeepResult(std::move(write), progress));
   co_await progress->over.Wait();
   write_in_progress_.reset();
   if (progress->result) co_return *progress->result;
-  co_return std::unexpected(Error(Code::kAborted, "the change of the rule was given up for a recruitment")
-                                .WithExecution(Execution::kMayHaveExecuted));
+  co_return std::unexpected(
+      Error(Code::kAborted, "the change of the rule was given up: another leader is appointed, or known")
+          .WithExecution(Execution::kMayHaveExecuted));
 }
 
 bool Agent::CouldReadmit() const {
@@ -224,20 +278,9 @@ bool Agent::CouldReadmit() const {
 }
 
 Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
-  auto repaired = co_await RepairSyncStandbys(deadline);
-  if (!repaired) co_return repaired;
-  RuleWrite write;
-  write.commit.expected = state_.position.position();
-  write.commit.rule = write.commit.expected.decision();
-  write.requirement = multigres::consensus::IncomingRequirement(write.commit.rule);
-  auto standbys = multigres::consensus::IncomingSyncStandbys(write.commit.rule);
-  if (!standbys) co_return std::unexpected(std::move(standbys.error()));
-  write.standbys = *standbys;
-  const pb::RuleNumber number = write.commit.rule.rule_number();
-  if (multigres::consensus::Enforced(multigres::consensus::SafetyRule::kReadmitByQuorum)) {
-    auto confirmed = co_await UnlessRecruited(rules_.Confirm(std::move(write), deadline));
-    if (!confirmed) co_return confirmed;
-  }
+  auto confirmed = co_await ConfirmDecision(deadline);
+  if (!confirmed) co_return confirmed;
+  const pb::RuleNumber& number = state_.position.position().decision().rule_number();
   state_.writes_admitted = true;
   state_.admitted_term = number.coordinator_term();
   pb::ReplicationPrimary self;
@@ -248,14 +291,25 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
   co_return Result<>();
 }
 
-Awaitable<void> Agent::FinishPromotion() {
-  const Deadline deadline = clock().After(seconds(120));
-  std::vector<replication::SettingChange> changes;
-  changes.push_back({"primary_conninfo", ""});
-  changes.push_back({"restore_command", ""});
-  auto cleared = co_await server_.ChangeSettings(std::move(changes), deadline);
-  if (!cleared) logger_.Warn("standby settings not cleared", {{"error", cleared.error()}});
-  auto recreated = co_await schema_.RecreateUnlogged(deadline);
+Awaitable<Result<>> Agent::FinishPromotion() {
+  {
+    auto lock = co_await Lock("finish promotion", Deadline::Never());
+    if (!lock) co_return std::unexpected(std::move(lock.error()));
+    // A follower by now: its settings belong to its new leader.
+    if (!IsWritableLeader()) co_return Result<>();
+    std::vector<replication::SettingChange> changes;
+    changes.push_back({"primary_conninfo", ""});
+    changes.push_back({"restore_command", ""});
+    auto cleared = co_await server_.ChangeSettings(std::move(changes), clock().After(kClearSettings));
+    if (!cleared) co_return Fail(std::move(cleared), "settings of a standby");
+  }
+  // Takes as long as there are tables, and a standby refuses it: nothing waits for it.
+  host_.InBackground("unlogged tables", RecreateUnlogged());
+  co_return Result<>();
+}
+
+Awaitable<void> Agent::RecreateUnlogged() {
+  auto recreated = co_await schema_.RecreateUnlogged(clock().After(kPromotion));
   if (!recreated) logger_.Warn("unlogged tables not recreated", {{"error", recreated.error()}});
 }
 

@@ -20,10 +20,6 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr Duration kFirstRejoinBackoff = seconds(5);
-
-constexpr Duration kDemotionDrain = seconds(5);
-
 // .pgpass (manual, "The Password File"): ':' and '\' are escaped.
 std::string Escaped(std::string_view text) {
   std::string escaped;
@@ -53,7 +49,6 @@ PoolerManager::PoolerManager(ManagerConfig config, Seams seams, Logger logger)
       postmaster_(seams.postmaster),
       answered_at_(seams.reactor.clock().Now()),
       probe_patience_(seconds(2)),
-      rejoin_backoff_(kFirstRejoinBackoff),
       tasks_(seams.reactor.executor()) {
   state_.self = config_.id;
   *state_.address.mutable_id() = config_.id;
@@ -166,10 +161,10 @@ Awaitable<void> PoolerManager::Stop() {
 
 // --- AgentHost
 
-Awaitable<void> PoolerManager::DrainForDemotion() {
+Awaitable<void> PoolerManager::DrainForDemotion(Duration grace) {
   ServingState state = serving_.state();
   state.status = ServingStatus::kDraining;
-  auto result = co_await serving_.Drain(state, clock().After(kDemotionDrain));
+  auto result = co_await serving_.Drain(state, clock().After(grace));
   if (result.force_closed != 0) logger_.Warn("reservations killed by a demotion", {{"count", result.force_closed}});
   co_await PublishState();
 }

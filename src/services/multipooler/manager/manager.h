@@ -75,7 +75,7 @@ class PoolerManager final : private consensus::AgentHost {
 
  private:
   // AgentHost
-  Awaitable<void> DrainForDemotion() override;
+  Awaitable<void> DrainForDemotion(Duration grace) override;
   Awaitable<void> OnConsensusChanged() override;
   Awaitable<void> OnServerRestarted() override;
   void CheckpointSoon() override;
@@ -182,7 +182,8 @@ class PoolerManager final : private consensus::AgentHost {
   std::optional<replication::Lsn> last_receive_lsn_;
   std::optional<WallTime> receive_lsn_advanced_at_;
   TimePoint next_rejoin_;
-  Duration rejoin_backoff_;
+  static constexpr Duration kFirstRejoinBackoff = std::chrono::seconds(1);
+  Duration rejoin_backoff_ = kFirstRejoinBackoff;
   std::string last_waiting_;
   bool waiting_ = false;
   Duration pause_{};

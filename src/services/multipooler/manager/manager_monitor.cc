@@ -43,9 +43,10 @@ Awaitable<void> PoolerManager::MonitorLoop() {
       if (lock) co_await MonitorTick();
     }
     if (promotion_unfinished_ && agent_->IsWritableLeader()) {
-      promotion_unfinished_ = false;
-      co_await agent_->FinishPromotion();
-      continue;
+      auto finished = co_await agent_->FinishPromotion();
+      promotion_unfinished_ = !finished;
+      if (finished) continue;
+      logger_.Warn("promotion not finished, tried again", {{"error", finished.error()}});
     }
     (void)co_await wake_monitor_.WaitUntil(clock(), clock().After(pause_));
   }
@@ -243,7 +244,7 @@ Awaitable<Result<>> PoolerManager::Act(MonitorAction action) {
     case MonitorAction::kRejoin: {
       auto rejoined = co_await agent_->Rejoin(clock().After(kRejoinTimeout));
       if (rejoined) {
-        rejoin_backoff_ = seconds(5);
+        rejoin_backoff_ = kFirstRejoinBackoff;
         co_return rejoined;
       }
       next_rejoin_ = clock().Now() + rejoin_backoff_;
