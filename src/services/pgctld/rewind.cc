@@ -12,6 +12,10 @@ using std::chrono::milliseconds;
 
 constexpr int kLockFileAttempts = 10;
 constexpr Duration kLockFileRetry = milliseconds(500);
+// What pg_rewind prints once it has found where both histories part, and its own WAL back to the checkpoint before.
+constexpr std::string_view kWouldRewind = "rewinding from last common checkpoint";
+constexpr Duration kLookAtOutput = milliseconds(10);
+constexpr Duration kEndDryRun = milliseconds(500);
 
 SpawnOptions SingleUserCommand(const PostgresOptions& options) {
   SpawnOptions spawn;
@@ -90,6 +94,21 @@ Awaitable<Result<>> SyncFileSystems(Reactor& reactor, std::string data_dir, Dead
   co_return Result<>();
 }
 
+// Whether there is anything to do is said before the first file is fetched; the rest of a dry run would fetch all that
+// a real one writes (all WAL, above all), to no use.
+Awaitable<Result<Completed>> RunUntilDecided(Reactor& reactor, SpawnOptions spawn, Deadline deadline) {
+  auto process = Process::Spawn(reactor, std::move(spawn));
+  if (!process) co_return std::unexpected(std::move(process.error()));
+  while (process->captured_output().find(kWouldRewind) == std::string::npos) {
+    auto ended = co_await process->Wait(deadline.Earlier(reactor.clock().After(kLookAtOutput)));
+    if (ended) co_return Completed{.status = *ended, .output = process->captured_output(), .error = {}};
+    if (deadline.Passed(reactor.clock().Now())) co_return std::unexpected(std::move(ended.error()));
+  }
+  auto ended = co_await process->Terminate(kEndDryRun);
+  if (!ended) co_return std::unexpected(std::move(ended.error()));
+  co_return Completed{.status = {}, .output = process->captured_output(), .error = {}};
+}
+
 }  // namespace
 
 Awaitable<Result<std::string>> RunPgRewind(Reactor& reactor, const PostgresOptions& options, RewindRequest request,
@@ -106,7 +125,8 @@ Awaitable<Result<std::string>> RunPgRewind(Reactor& reactor, const PostgresOptio
   spawn.environment = {"PGPASSWORD", "POSTGRES_PASSWORD", "LC_ALL=C"};
   spawn.umask = 0077;
   spawn.standard_error = OutputTo::SameAsStdout();
-  auto done = co_await RunProcess(reactor, std::move(spawn), deadline);
+  auto done = request.dry_run ? co_await RunUntilDecided(reactor, std::move(spawn), deadline)
+                              : co_await RunProcess(reactor, std::move(spawn), deadline);
   if (!done) co_return std::unexpected(std::move(done.error()));
   if (!done->status.Succeeded()) {
     co_return Fail(Code::kInternal, fmt::format("pg_rewind failed ({}):\n{}", done->status.ToString(), done->output));

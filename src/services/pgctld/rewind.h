@@ -26,8 +26,9 @@ struct RewindRequest {
 };
 
 // pg_rewind against a stopped, cleanly shut down server. Returns what it printed ("servers diverged at WAL location",
-// "no rewind required"). The passfile is used, no password shows anywhere. INTERNAL with the output if it fails: the
-// data directory of a real run must then be taken for broken until a later run succeeds.
+// "no rewind required"); a dry run ends as soon as that is known, and fetches nothing. The passfile is used, no
+// password shows anywhere. INTERNAL with the output if it fails: the data directory of a real run must then be taken
+// for broken until a later run succeeds.
 Awaitable<Result<std::string>> RunPgRewind(Reactor& reactor, const PostgresOptions& options, RewindRequest request,
                                            Deadline deadline);
 

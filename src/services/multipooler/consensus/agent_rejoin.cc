@@ -60,6 +60,8 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   server_.Disconnect();
   auto stopped = co_await process_.Stop(seconds(10));
   state_.server.reset();
+  // Before pg_rewind a server that crashed is started once.
+  if (stopped) stopped = data_.RemoveTimelineLeftovers();
   if (!stopped) co_return Fail(std::move(stopped), "rewind");
   replication::PostgresProcess::RewindSource source;
   source.host = primary.host();

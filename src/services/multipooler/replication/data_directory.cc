@@ -1,6 +1,7 @@
 #include "services/multipooler/replication/data_directory.h"
 
 #include "services/multipooler/replication/promotion.h"
+#include "services/multipooler/replication/timeline_switch.h"
 #include "tools/fs/file.h"
 
 namespace multigres::pooler::replication {
@@ -14,7 +15,9 @@ Result<> LocalDataDirectory::EditAutoConf(const std::vector<AutoConfChange>& cha
 }
 
 Result<> LocalDataDirectory::RemoveTimelineLeftovers() {
-  return TimelineReservation::RemoveLeftovers(path_);
+  auto removed = TimelineReservation::RemoveLeftovers(path_);
+  if (removed) removed = RemoveUnfinishedSwitches(path_);
+  return removed;
 }
 
 Awaitable<Result<>> LocalDataDirectory::Seed(SeedSource source, Deadline deadline) {

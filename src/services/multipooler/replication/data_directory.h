@@ -19,7 +19,8 @@ class DataDirectory {
   virtual bool Exists() const = 0;
   // postgresql.auto.conf, atomic and durable.
   virtual Result<> EditAutoConf(const std::vector<AutoConfChange>& changes) = 0;
-  // What an interrupted promotion left (TimelineReservation). Before every start of the server.
+  // What an interrupted promotion (TimelineReservation) or an interrupted change of timeline (timeline_switch.h) left.
+  // Before every start of the server.
   virtual Result<> RemoveTimelineLeftovers() = 0;
   // A copy of another member's data directory (SeedDataDirectory).
   virtual Awaitable<Result<>> Seed(SeedSource source, Deadline deadline) = 0;
