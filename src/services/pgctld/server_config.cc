@@ -24,6 +24,10 @@ max_wal_senders = 25
 max_replication_slots = 25
 wal_retrieve_retry_interval = 100ms
 wal_receiver_status_interval = 1s
+# A connection whose other end is cut off is given up, and made anew as soon as that is possible. Both ends ask for a sign
+# of life after half the time, and answer from processes that wait for no replay.
+wal_receiver_timeout = 10s
+wal_sender_timeout = 10s
 recovery_target_timeline = 'latest'
 max_wal_size = {{max_wal_size}}
 min_wal_size = {{min_wal_size}}

@@ -28,6 +28,17 @@ TEST(ServerConfig, HasTheFenceAndNeverRestartsAfterACrashByItself) {
   EXPECT_EQ(text->find("{{"), std::string::npos);
 }
 
+// By default a follower that is cut off believes to stream for a minute, and so does its leader. Less than twice the
+// orchestrator's --leader-stuck-threshold (5 s), and a follower to which nothing comes would drop its connection
+// instead of testifying to it.
+TEST(ServerConfig, GivesUpReplicationConnectionsThatAreCutOffAfterTenSeconds) {
+  auto text = RenderServerConfig(PostgresOptions(), 8 * kGb);
+  ASSERT_TRUE(text);
+  for (const char* setting : {"wal_receiver_timeout = 10s", "wal_sender_timeout = 10s"}) {
+    EXPECT_NE(text->find(setting), std::string::npos) << setting;
+  }
+}
+
 TEST(ServerConfig, HbaAllowsReplicationFromTheHostsGivenOnly) {
   PostgresOptions options;
   options.replication_hosts = {"10.0.0.0/8"};
