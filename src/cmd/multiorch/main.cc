@@ -5,7 +5,6 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "common/servenv/program.h"
-#include "common/topoclient/names.h"
 #include "common/topoclient/store.h"
 #include "services/multiorch/metrics.h"
 #include "services/multiorch/service.h"
@@ -62,16 +61,10 @@ class OrchProgram final : public servenv::Program {
     env_ = &env;
     auto targets = WatchTargets::Parse(config_.watch_targets);
     if (!targets) co_return std::unexpected(std::move(targets.error()));
-    auto cell = topo::ValidateCellName(config_.cell);
-    if (!cell) co_return Fail(std::move(cell), "--cell");
+    auto valid = Validate(config_);
+    if (!valid) co_return valid;
     auto client_flags = servenv::Validate(client_flags_);
     if (!client_flags) co_return client_flags;
-    if (config_.engine.cycle_interval <= Duration::zero()) {
-      co_return Fail(Code::kInvalidArgument, "--recovery-cycle-interval must be positive");
-    }
-    if (config_.engine.thresholds.report_interval <= Duration::zero()) {
-      co_return Fail(Code::kInvalidArgument, "--pooler-health-check-interval must be positive");
-    }
     if (config_.service_id.empty()) config_.service_id = RandomId(env.random());
     auto store = servenv::OpenTopology(env, topo_flags_);
     if (!store) co_return std::unexpected(std::move(store.error()));

@@ -1,14 +1,12 @@
 #include "common/provisioner/postgres_stop.h"
 
-#include <charconv>
 #include <csignal>
-#include <filesystem>
 
+#include "common/pgdata/postmaster_file.h"
 #include "common/rpc/channel.h"
 #include "google/protobuf/util/time_util.h"
 #include "pgctldservice.pb.h"
 #include "pgctldservice.rpc.h"
-#include "tools/fs/file.h"
 
 namespace multigres::provisioner {
 
@@ -33,7 +31,7 @@ Awaitable<Result<>> StopThroughPgctld(Reactor& reactor, std::string socket) {
 }
 
 Awaitable<Result<>> BeforeStop(Reactor& reactor, const ServiceSpec& spec) {
-  if (spec.service != "pgctld" || !FindPostmaster(spec.pg_data_dir)) co_return Result<>();
+  if (spec.service != "pgctld" || !pgdata::FindPostmaster(spec.pg_data_dir)) co_return Result<>();
   auto stopped = co_await StopThroughPgctld(reactor, spec.grpc_socket);
   if (!stopped) co_return Fail(std::move(stopped), "stop PostgreSQL");
   co_return Result<>();
@@ -46,25 +44,10 @@ Awaitable<Result<>> AfterStop(Reactor& reactor, const ServiceSpec& spec) {
 
 }  // namespace
 
-std::optional<ProcessIdentity> FindPostmaster(const std::string& data_dir) {
-  auto text = fs::ReadFile(data_dir + "/postmaster.pid");
-  if (!text) return std::nullopt;
-  pid_t pid = 0;
-  std::from_chars(text->data(), text->data() + text->size(), pid);
-  if (pid <= 1) return std::nullopt;
-  // A postmaster's working directory is its data directory: a stranger that has the pid now is told apart by that.
-  std::error_code error;
-  const auto works_in = std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid), error);
-  if (error || works_in != std::filesystem::weakly_canonical(data_dir, error)) return std::nullopt;
-  auto identity = IdentifyProcess(pid);
-  if (!identity || !IsRunning(*identity)) return std::nullopt;
-  return std::move(*identity);
-}
-
 Awaitable<Result<>> StopPostmaster(Reactor& reactor, std::string data_dir) {
-  const auto identity = FindPostmaster(data_dir);
-  if (!identity) co_return Result<>();
-  auto process = Process::Adopt(reactor, *identity);
+  const auto postmaster = pgdata::FindPostmaster(data_dir);
+  if (!postmaster) co_return Result<>();
+  auto process = Process::Adopt(reactor, postmaster->process);
   if (!process) co_return Result<>();
   (void)process->Signal(SIGINT);
   auto ended = co_await process->Wait(reactor.clock().After(kFastTime));
@@ -73,7 +56,7 @@ Awaitable<Result<>> StopPostmaster(Reactor& reactor, std::string data_dir) {
   ended = co_await process->Wait(reactor.clock().After(5s));
   if (!ended) {
     co_return Fail(Code::kDeadlineExceeded,
-                   fmt::format("PostgreSQL (PID {}) in {} does not end", identity->pid, data_dir));
+                   fmt::format("PostgreSQL (PID {}) in {} does not end", postmaster->process.pid, data_dir));
   }
   co_return Result<>();
 }

@@ -1,15 +1,11 @@
 // The orderly end of a PostgreSQL before its pgctld goes, and without one.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "common/provisioner/supervisor.h"
 
 namespace multigres::provisioner {
-
-// The postmaster of a data directory, by its postmaster.pid; nothing unless that process lives and works in it.
-std::optional<ProcessIdentity> FindPostmaster(const std::string& data_dir);
 
 // What the supervisor does beside signals: asks a pgctld to stop its PostgreSQL (fast) before it is ended itself, and
 // ends what is left of that PostgreSQL afterwards.

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/provisioner/postgres_stop.h"
+#include "common/pgdata/postmaster_file.h"
 #include "common/rpc/channel.h"
 #include "pgctldservice.pb.h"
 #include "pgctldservice.rpc.h"
@@ -96,7 +96,7 @@ bool CanBind(const std::string& host, std::uint16_t port) {
 Result<> CheckPortsFree(const ServiceSpec& spec, const std::string& bind_address) {
   for (const auto& [name, port] : spec.ports) {
     // A PostgreSQL that outlived its pgctld is adopted by the next one.
-    if (spec.service == "pgctld" && name == "pg_port" && FindPostmaster(spec.pg_data_dir)) continue;
+    if (spec.service == "pgctld" && name == "pg_port" && pgdata::FindPostmaster(spec.pg_data_dir)) continue;
     if (CanBind(bind_address, port)) continue;
     return Fail(Code::kUnavailable,
                 fmt::format("cannot start {}: port {} ({}) is already in use by another process; end that process, or "

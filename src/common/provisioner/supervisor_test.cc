@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 
+#include "common/pgdata/postmaster_file.h"
 #include "common/provisioner/postgres_stop.h"
 #include "common/provisioner/programs.h"
 #include "common/provisioner/readiness.h"
@@ -245,34 +247,32 @@ TEST(SupervisorControl, StartsListsAndShutsDownOverTheSocket) {
   });
 }
 
-TEST(PostgresStop, APostmasterIsKnownByItsDirectoryNotByItsPidAlone) {
-  auto folder = fs::TempDir::Create("pgdata");
-  ASSERT_TRUE(folder);
-  EXPECT_FALSE(FindPostmaster(folder->path()));
-  // Our own pid: alive, but working elsewhere.
-  ASSERT_TRUE(fs::WriteFileAtomic(folder->path() + "/postmaster.pid", std::to_string(::getpid()) + "\n"));
-  EXPECT_FALSE(FindPostmaster(folder->path()));
-
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::chdir(folder->path().c_str()) != 0) ::_exit(1);
-    ::execl("/bin/sleep", "sleep", "1000", static_cast<char*>(nullptr));
-    ::_exit(1);
-  }
-  ASSERT_TRUE(fs::WriteFileAtomic(folder->path() + "/postmaster.pid", std::to_string(child) + "\n/somewhere\n"));
-  std::optional<ProcessIdentity> found;
-  for (int i = 0; i < 5000 && !found; ++i) {
-    found = FindPostmaster(folder->path());
-    ::usleep(1000);
-  }
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->pid, child);
+TEST(PostgresStop, EndsThePostmasterOfTheDirectoryAndNobodyElse) {
   Reactor reactor;
-  RunOnReactor(reactor, [](Reactor& reactor, std::string path) -> Awaitable<void> {
-    auto stopped = co_await StopPostmaster(reactor, path);
-    EXPECT_TRUE(stopped);
-  }(reactor, folder->path()));
-  ::waitpid(child, nullptr, 0);
+  RunOnReactor(reactor, [](Reactor& reactor) -> Awaitable<void> {
+    auto folder = fs::TempDir::Create("pgdata");
+    EXPECT_TRUE(folder);
+    const std::string pid_file = folder->path() + "/postmaster.pid";
+    // A postmaster, as far as anybody can see from outside.
+    const std::string program = folder->path() + "/postgres";
+    std::filesystem::copy_file("/bin/sleep", program);
+    SpawnOptions spawn;
+    spawn.argv = {program, "1000"};
+    spawn.working_directory = folder->path();
+    auto postmaster = Process::Spawn(reactor, std::move(spawn));
+    EXPECT_TRUE(postmaster);
+    if (!postmaster) co_return;
+    EXPECT_TRUE(co_await StopPostmaster(reactor, folder->path())) << "there is no file";
+    // Our own pid: alive, but working elsewhere.
+    EXPECT_TRUE(fs::WriteFileAtomic(pid_file, std::to_string(::getpid()) + "\n"));
+    EXPECT_TRUE(co_await StopPostmaster(reactor, folder->path()));
+    EXPECT_FALSE(postmaster->exit_status());
+    EXPECT_TRUE(fs::WriteFileAtomic(pid_file, std::to_string(postmaster->pid()) + "\n"));
+    EXPECT_TRUE(co_await StopPostmaster(reactor, folder->path()));
+    auto ended = co_await postmaster->Wait(reactor.clock().After(5s));
+    EXPECT_TRUE(ended && ended->signal == SIGINT);
+    EXPECT_FALSE(pgdata::FindPostmaster(folder->path()));
+  }(reactor));
 }
 
 TEST(Readiness, LastLinesAndPorts) {

@@ -16,4 +16,7 @@ struct Config {
   EngineOptions engine;
 };
 
+// INVALID_ARGUMENT naming the flag that makes no sense. (Of --watch-targets see WatchTargets::Parse().)
+Result<> Validate(const Config& config);
+
 }  // namespace multigres::orch

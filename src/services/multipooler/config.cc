@@ -51,6 +51,9 @@ Result<> Complete(Config& config) {
   if (config.monitor_interval <= Duration::zero()) {
     return Fail(Code::kInvalidArgument, "--postgres-monitor-interval must be positive");
   }
+  if (config.unrecoverable_timeout < Duration::zero()) {
+    return Fail(Code::kInvalidArgument, "--postgres-unrecoverable-timeout must not be negative");
+  }
   if (config.unrecoverable_min_attempts < 2 || config.unrecoverable_min_attempts > 9) {
     return Fail(Code::kInvalidArgument, "--postgres-unrecoverable-min-attempts must be from 2 to 9");
   }
