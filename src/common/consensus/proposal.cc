@@ -278,16 +278,13 @@ Result<CoordinatorProposal> Plan(std::span<const Candidate> cached, const ID& co
   return BuildProposal(*revocation, accepting, now);
 }
 
-bool MustBackOff(std::span<const Candidate> cached, const ID& coordinator, WallTime now, Duration window) {
+bool MustBackOff(std::span<const Candidate> cached, const ID& coordinator, Duration window) {
   const RulePosition* rules = MostAdvancedRules(cached);
   const std::int64_t settled = rules == nullptr ? 0 : HighestRuleNumber(*rules).coordinator_term();
   return std::ranges::any_of(cached, [&](const Candidate& candidate) {
     const TermRevocation& promise = candidate.status.term_revocation();
-    if (promise.revoked_below_term() <= settled || SameMember(promise.accepted_coordinator_id(), coordinator)) {
-      return false;
-    }
-    const Duration age = now - FromTimestamp(promise.coordinator_initiated_at());
-    return age < window && age > -window;
+    const bool open = promise.revoked_below_term() > settled;
+    return open && !SameMember(promise.accepted_coordinator_id(), coordinator) && candidate.promise_age < window;
   });
 }
 

@@ -19,6 +19,9 @@ struct Candidate {
   PoolerAddress address;
   bool reachable = true;   // its status is fresh enough to expect an answer; matters to plans only
   bool resigning = false;  // asked to be demoted, or leaving
+  // How long whoever asks has known of the attempt in its promise, by his own steady clock: the promise's own time is
+  // another machine's.
+  Duration promise_age{};
   int failover_slots_ready = 0;
 };
 
@@ -58,9 +61,8 @@ bool IsBetterLeader(const Candidate& a, const Candidate& b);
 Result<::consensusdata::CoordinatorProposal> Plan(std::span<const Candidate> cached, const ID& coordinator,
                                                   WallTime now);
 
-// Another coordinator's promise, younger than `window` and not yet followed by a rule of its term: let it finish.
-// Clocks may differ: a promise from further in the future than the window doesn't hold anybody back.
-bool MustBackOff(std::span<const Candidate> cached, const ID& coordinator, WallTime now,
-                 Duration window = std::chrono::seconds(4));
+// Another coordinator's promise, known for less than `window` and not yet followed by a rule of its term: let it
+// finish.
+bool MustBackOff(std::span<const Candidate> cached, const ID& coordinator, Duration window = std::chrono::seconds(4));
 
 }  // namespace multigres::consensus

@@ -303,20 +303,23 @@ TEST(MustBackOff, OnlyForAnotherCoordinatorsFreshUnresolvedPromise) {
   const struct {
     const char* name;
     TermRevocation promise;
+    Duration known_for;
     bool back_off;
   } cases[] = {
-      {"fresh", Promise(2, 1, 0, "other", kNow - 1s), true},
-      {"old", Promise(2, 1, 0, "other", kNow - 4s), false},
-      {"own", Promise(2, 1, 0, "me", kNow - 1s), false},
-      {"resolved", Promise(1, 0, 1, "other", kNow - 1s), false},
-      {"a slightly fast clock", Promise(2, 1, 0, "other", kNow + 1s), true},
-      {"a clock an hour ahead", Promise(2, 1, 0, "other", kNow + 1h), false},
-      {"none", TermRevocation(), false},
+      {"fresh", Promise(2, 1, 0, "other"), 1s, true},
+      {"old", Promise(2, 1, 0, "other"), 4s, false},
+      {"own", Promise(2, 1, 0, "me"), 1s, false},
+      {"resolved", Promise(1, 0, 1, "other"), 1s, false},
+      {"fresh, by a clock an hour behind", Promise(2, 1, 0, "other", kNow - 1h), 1s, true},
+      {"fresh, by a clock an hour ahead", Promise(2, 1, 0, "other", kNow + 1h), 1s, true},
+      {"old, by a clock an hour ahead", Promise(2, 1, 0, "other", kNow + 1h), 4s, false},
+      {"none", TermRevocation(), 1s, false},
   };
   for (const auto& c : cases) {
-    const std::vector<Candidate> cached = {MakeCandidate("z1_a", At(One(), "0/1"), c.promise),
-                                           MakeCandidate("z2_b", At(One(), "0/1"))};
-    EXPECT_EQ(MustBackOff(cached, Coordinator("me"), kNow), c.back_off) << c.name;
+    std::vector<Candidate> cached = {MakeCandidate("z1_a", At(One(), "0/1"), c.promise),
+                                     MakeCandidate("z2_b", At(One(), "0/1"))};
+    cached[0].promise_age = c.known_for;
+    EXPECT_EQ(MustBackOff(cached, Coordinator("me")), c.back_off) << c.name;
   }
 }
 

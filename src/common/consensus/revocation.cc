@@ -10,12 +10,6 @@
 namespace multigres::consensus {
 namespace {
 
-bool SameAttempt(const TermRevocation& a, const TermRevocation& b) {
-  return SameMember(a.accepted_coordinator_id(), b.accepted_coordinator_id()) &&
-         a.coordinator_initiated_at().seconds() == b.coordinator_initiated_at().seconds() &&
-         a.coordinator_initiated_at().nanos() == b.coordinator_initiated_at().nanos();
-}
-
 Result<> CheckComplete(const TermRevocation& revocation) {
   const ID& coordinator = revocation.accepted_coordinator_id();
   if (coordinator.cell().empty() || coordinator.name().empty()) {
@@ -51,6 +45,13 @@ Result<> CheckAgainstStored(const TermRevocation& stored, const TermRevocation& 
 
 bool IsSet(const TermRevocation& revocation) {
   return revocation.revoked_below_term() > 0;
+}
+
+bool SameAttempt(const TermRevocation& a, const TermRevocation& b) {
+  return a.revoked_below_term() == b.revoked_below_term() &&
+         SameMember(a.accepted_coordinator_id(), b.accepted_coordinator_id()) &&
+         a.coordinator_initiated_at().seconds() == b.coordinator_initiated_at().seconds() &&
+         a.coordinator_initiated_at().nanos() == b.coordinator_initiated_at().nanos();
 }
 
 bool IsRuleRevoked(const RulePosition& position, const TermRevocation* revocation) {

@@ -10,6 +10,8 @@
 namespace multigres::consensus {
 
 bool IsSet(const TermRevocation& revocation);
+// The same term of the same coordinator's same attempt. (The outgoing rule may have grown: MergePromise().)
+bool SameAttempt(const TermRevocation& a, const TermRevocation& b);
 
 // Does the promise forbid taking part in this position's rules? False without a promise or its outgoing_rule, if the
 // decision or the proposal belongs to the promised term or a later one, or if the decision has outrun the promise's

@@ -17,9 +17,8 @@ namespace {
 
 // Draining, the shutdown of PostgreSQL and its start as a standby: minutes would be a hang.
 constexpr Duration kResignTimeout = std::chrono::seconds(90);
-// ha.md, section 6: how long orchestrators hold back for another's unfinished appointment.
-constexpr Duration kHoldBack = std::chrono::seconds(4);
-constexpr Duration kMargin = std::chrono::milliseconds(500);
+// How long orchestrators hold back for another's unfinished appointment (consensus::MustBackOff()), and a little more.
+constexpr Duration kHoldBack = std::chrono::milliseconds(4500);
 
 bool IsOf(const MultiPooler& pooler, const ShardKey& shard) {
   const ShardKey& key = pooler.shard_key();
@@ -33,11 +32,6 @@ bool IsLeader(const MultiPooler& pooler) {
 bool HasLeft(const MultiPooler& pooler) {
   const auto status = pooler.lifecycle_status().status();
   return status == clustermetadata::LIFECYCLE_SHUTDOWN || status == clustermetadata::LIFECYCLE_QUARANTINED;
-}
-
-WallTime InitiatedAt(const clustermetadata::TermRevocation& promise) {
-  const auto& time = promise.coordinator_initiated_at();
-  return WallTime(std::chrono::seconds(time.seconds()) + std::chrono::nanoseconds(time.nanos()));
 }
 
 }  // namespace
@@ -74,10 +68,10 @@ Awaitable<Result<>> AdminService::WaitOutPromise(rpc::ServerContext& context, Po
   consensus::Candidate candidate;
   candidate.status = std::move(*status->mutable_consensus_status());
   Clock& clock = store_.reactor().clock();
-  // Nobody's own: whoever made the promise, orchestrators other than that one hold back.
-  if (!consensus::MustBackOff({&candidate, 1}, ID(), clock.WallNow(), kHoldBack)) co_return Result<>();
-  const Duration age = clock.WallNow() - InitiatedAt(candidate.status.term_revocation());
-  const Deadline until = clock.After(kHoldBack - age + kMargin);
+  // Nobody's own: whoever made the promise, orchestrators other than that one hold back. How old it is nobody here
+  // knows.
+  if (!consensus::MustBackOff({&candidate, 1}, ID())) co_return Result<>();
+  const Deadline until = clock.After(kHoldBack);
   Event cancelled;
   auto subscription = context.cancel().OnCancel([&cancelled](CancelReason) { cancelled.Set(); });
   if (co_await cancelled.WaitUntil(clock, until)) co_return Fail(Code::kCanceled, "canceled before the switch");

@@ -122,6 +122,7 @@ Awaitable<Result<::multiorch::GetRecoveryStatusResponse>> OrchService::GetRecove
     rpc::ServerContext& /*context*/, const ::multiorch::GetRecoveryStatusRequest& /*request*/) {
   ::multiorch::GetRecoveryStatusResponse response;
   response.set_enabled(engine_.enabled());
+  for (const std::string& shard : board_.ShardNames()) *response.add_shards() = board_.View(shard).key;
   co_return response;
 }
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "common/topoclient/components.h"
+#include "multiorchservice.pb.h"
+#include "multiorchservice.rpc.h"
+#include "services/multiorch/health/health_board.h"
 
 namespace multigres::orch {
 namespace {
@@ -15,19 +18,32 @@ std::optional<Address> GrpcOf(const clustermetadata::MultiOrch& record) {
 
 }  // namespace
 
-Roster::Roster(topo::Store& store, const clustermetadata::ID& self) : store_(store), self_(self.cell(), self.name()) {}
+Roster::Roster(topo::Store& store, const clustermetadata::ID& self, rpc::ChannelOptions channel)
+    : store_(store), channel_(std::move(channel)), self_(self.cell(), self.name()) {}
 
 Awaitable<void> Roster::Follow() {
+  Clock& clock = store_.clock();
   bool readable = true;
+  TimePoint changed_at = clock.Now();
   while (true) {
-    auto read = co_await Read(store_.clock().After(kInterval));
+    const std::set<Place> places_before = Places();
+    const auto attending_before = attending_;
+    auto read = co_await Read(clock.After(kInterval));
     if (!read && std::exchange(readable, false)) {
       store_.logger().Warn("orchestrators not readable, the last known ones count", {{"error", read.error()}});
     }
     if (read) readable = true;
     co_await LookAround();
-    co_await SleepFor(store_.clock(), kInterval);
+    if (Places() != places_before || attending_ != attending_before) changed_at = clock.Now();
+    const bool eager = !known_ || clock.Now() - changed_at < kEagerFor;
+    co_await SleepFor(clock, eager ? kEagerInterval : kInterval);
   }
+}
+
+std::set<Roster::Place> Roster::Places() const {
+  std::set<Place> places;
+  for (const auto& [place, address] : others_) places.insert(place);
+  return places;
 }
 
 Awaitable<Result<>> Roster::Read(Deadline deadline) {
@@ -38,24 +54,49 @@ Awaitable<Result<>> Roster::Read(Deadline deadline) {
     Place place(record.value.id().cell(), record.value.id().name());
     if (place != self_) others_[std::move(place)] = GrpcOf(record.value);
   }
+  read_ = true;
   co_return Result<>{};
 }
 
 Awaitable<void> Roster::LookAround() {
-  std::set<Place> absent;
+  std::map<Place, Shards> attending;
   const auto others = others_;
   for (const auto& [place, address] : others) {
     if (place > self_) break;
     if (!address) continue;
-    auto connected = co_await Connect(store_.reactor(), *address, store_.clock().After(kConnectTimeout));
-    if (!connected) absent.insert(place);
+    auto shards = co_await Ask(*address);
+    if (shards) attending[place] = std::move(*shards);
   }
-  absent_ = std::move(absent);
+  attending_ = std::move(attending);
+  known_ = read_;
 }
 
-int Roster::Rank() const {
-  return static_cast<int>(std::ranges::count_if(
-      others_, [this](const auto& other) { return other.first < self_ && !absent_.contains(other.first); }));
+Awaitable<std::optional<Roster::Shards>> Roster::Ask(Address address) {
+  const Deadline deadline = store_.clock().After(kAskTimeout);
+  // A call that fails may have many reasons; nobody there has one.
+  auto connected = co_await Connect(store_.reactor(), address, deadline);
+  if (!connected) co_return Shards();
+  auto channel = rpc::Channel::Create(store_.reactor(), std::move(address), channel_);
+  rpc::CallOptions options;
+  options.deadline = deadline;
+  auto status = co_await ::multiorch::rpc::MultiOrchServiceClient(*channel).GetRecoveryStatus({}, options);
+  co_await channel->Close();
+  if (!status) co_return std::nullopt;
+  Shards shards;
+  if (!status->enabled()) co_return shards;
+  for (const auto& shard : status->shards()) shards.insert(ShardName(shard));
+  co_return shards;
+}
+
+int Roster::Rank(const clustermetadata::ShardKey& shard) const {
+  const std::string name = ShardName(shard);
+  const auto comes_first = [&](const auto& other) {
+    if (other.first > self_) return false;
+    const auto at = attending_.find(other.first);
+    return at == attending_.end() || at->second.contains(name);
+  };
+  const auto rank = static_cast<int>(std::ranges::count_if(others_, comes_first));
+  return known_ ? rank : std::max(rank, 1);
 }
 
 }  // namespace multigres::orch

@@ -8,7 +8,7 @@ namespace multigres::orch {
 namespace {
 
 constexpr Duration kReadyTimeout = std::chrono::seconds(4);
-// How long recovery waits for the first complete look at the topology.
+// How long recovery waits for the first complete look at the topology, and for its place among the orchestrators.
 constexpr Duration kDiscoveryTimeout = std::chrono::seconds(10);
 constexpr Duration kDiscoveryPoll = std::chrono::milliseconds(20);
 constexpr Duration kForgetTombstones = std::chrono::hours(4);
@@ -37,9 +37,9 @@ Service::Service(const Config& config, WatchTargets targets, clustermetadata::ID
       grpc_(engine_, board_),
       cache_(clock_, *this, {}),
       discovery_(store, cache_),
-      roster_(store, self),
+      roster_(store, self, context_.channel),
       tasks_(reactor.executor()) {
-  engine_.SetRank([this](const clustermetadata::ShardKey&) { return roster_.Rank(); });
+  engine_.SetRank([this](const clustermetadata::ShardKey& shard) { return roster_.Rank(shard); });
 }
 
 Service::~Service() = default;
@@ -56,7 +56,9 @@ Awaitable<void> Service::Start(clustermetadata::MultiOrch record) {
 
 Awaitable<void> Service::StartEngine() {
   const Deadline deadline = clock_.After(kDiscoveryTimeout);
-  while (!discovery_.synced() && !deadline.Passed(clock_.Now())) co_await SleepFor(clock_, kDiscoveryPoll);
+  while (!(discovery_.synced() && roster_.known()) && !deadline.Passed(clock_.Now())) {
+    co_await SleepFor(clock_, kDiscoveryPoll);
+  }
   engine_.Start();
 }
 

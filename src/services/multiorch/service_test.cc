@@ -295,37 +295,87 @@ TEST(Service, TellsHowItsFailoversWent) {
   });
 }
 
-TEST(Service, KnowsItsPlaceAmongTheOrchestratorsThatAreThere) {
+// Another orchestrator that says what it looks after.
+class OtherOrch final : public ::multiorch::rpc::MultiOrchService {
+ public:
+  OtherOrch(Reactor& reactor, const clustermetadata::ShardKey& shard, bool enabled)
+      : server_(rpc::Server::Create({&reactor})) {
+    status_.set_enabled(enabled);
+    *status_.add_shards() = shard;
+    server_->Register(*this);
+    auto port = server_->Listen(TcpAddress{"127.0.0.1", 0});
+    EXPECT_TRUE(port);
+    port_ = port ? *port : 0;
+  }
+  Awaitable<Result<::multiorch::GetRecoveryStatusResponse>> GetRecoveryStatus(
+      rpc::ServerContext& /*context*/, const ::multiorch::GetRecoveryStatusRequest& /*request*/) override {
+    co_return status_;
+  }
+  int port() const { return port_; }
+  Awaitable<void> Stop(Deadline deadline) { co_await server_->Stop(deadline); }
+
+ private:
+  ::multiorch::GetRecoveryStatusResponse status_;
+  std::unique_ptr<rpc::Server> server_;
+  int port_ = 0;
+};
+
+clustermetadata::ID OrchId(const char* cell, const char* name) {
+  clustermetadata::ID id;
+  id.set_component(clustermetadata::ID::MULTIORCH);
+  id.set_cell(cell);
+  id.set_name(name);
+  return id;
+}
+
+// `port` 0: none is registered.
+Awaitable<void> RegisterOrch(topo::Store& store, const char* cell, const char* name, int port) {
+  clustermetadata::MultiOrch record;
+  *record.mutable_id() = OrchId(cell, name);
+  record.set_hostname("127.0.0.1");
+  if (port != 0) (*record.mutable_port_map())["grpc"] = port;
+  EXPECT_TRUE(co_await topo::CreateComponent<clustermetadata::MultiOrch>(store, {}, record));
+}
+
+TEST(Service, KnowsItsPlaceAmongTheOrchestratorsThatLookAfterTheShard) {
   RunWorld([](World& world) -> Awaitable<void> {
-    auto id = [](const char* cell, const char* name) {
-      clustermetadata::ID id;
-      id.set_component(clustermetadata::ID::MULTIORCH);
-      id.set_cell(cell);
-      id.set_name(name);
-      return id;
-    };
-    Roster last(*world.store, id("zone2", "z"));
-    EXPECT_EQ(last.Rank(), 0) << "nobody else is known";
+    Reactor& reactor = world.store->reactor();
+    clustermetadata::ShardKey ours;
+    ours.set_database("postgres");
+    ours.set_table_group("default");
+    ours.set_shard("0-inf");
+    clustermetadata::ShardKey another = ours;
+    another.set_database("another");
+    Roster last(*world.store, OrchId("zone2", "z"), {});
+    EXPECT_EQ(last.Rank(ours), 1) << "nothing is known yet: somebody may come first";
     EXPECT_TRUE(co_await last.Read(Deadline()));
-    EXPECT_EQ(last.Rank(), 1) << "the world's own is zone1_orch";
-    auto listener = Listener::Open(world.store->reactor(), TcpAddress{"127.0.0.1", 0});
-    EXPECT_TRUE(listener);
-    for (const auto& [cell, name] : {std::pair("zone1", "a"), std::pair("zone2", "a"), std::pair("zone3", "a")}) {
-      clustermetadata::MultiOrch record;
-      *record.mutable_id() = id(cell, name);
-      record.set_hostname("127.0.0.1");
-      (*record.mutable_port_map())["grpc"] = record.id().cell() == "zone1" ? (*listener)->port() : 1;
-      EXPECT_TRUE(co_await topo::CreateComponent<clustermetadata::MultiOrch>(*world.store, {}, record));
-    }
-    EXPECT_TRUE(co_await last.Read(Deadline()));
-    EXPECT_EQ(last.Rank(), 3);
-    Roster registered(*world.store, id("zone1", "a"));
-    EXPECT_TRUE(co_await registered.Read(Deadline()));
-    EXPECT_EQ(registered.Rank(), 0);
-    EXPECT_FALSE(co_await last.Read(Deadline(TimePoint::min()))) << "out of time";
-    EXPECT_EQ(last.Rank(), 3);
     co_await last.LookAround();
-    EXPECT_EQ(last.Rank(), 1) << "only zone1_a listens";
+    EXPECT_EQ(last.Rank(ours), 0) << "nobody answers for the world's own";
+
+    OtherOrch attends(reactor, ours, true);
+    OtherOrch elsewhere(reactor, another, true);
+    OtherOrch disabled(reactor, ours, false);
+    auto mute = Listener::Open(reactor, TcpAddress{"127.0.0.1", 0});
+    EXPECT_TRUE(mute);
+    co_await RegisterOrch(*world.store, "zone1", "attends", attends.port());
+    co_await RegisterOrch(*world.store, "zone1", "elsewhere", elsewhere.port());
+    co_await RegisterOrch(*world.store, "zone1", "disabled", disabled.port());
+    co_await RegisterOrch(*world.store, "zone1", "mute", (*mute)->port());
+    co_await RegisterOrch(*world.store, "zone1", "unknown", 0);
+    co_await RegisterOrch(*world.store, "zone1", "gone", 1);
+    co_await RegisterOrch(*world.store, "zone3", "later", 0);
+    EXPECT_TRUE(co_await last.Read(Deadline()));
+    co_await last.LookAround();
+    EXPECT_EQ(last.Rank(ours), 3) << "attends, mute, unknown";
+    EXPECT_EQ(last.Rank(another), 3) << "elsewhere, mute, unknown";
+    EXPECT_FALSE(co_await last.Read(Deadline(TimePoint::min()))) << "out of time";
+    EXPECT_EQ(last.Rank(ours), 3);
+
+    Roster first(*world.store, OrchId("zone1", "attends"), {});
+    EXPECT_TRUE(co_await first.Read(Deadline()));
+    co_await first.LookAround();
+    EXPECT_EQ(first.Rank(ours), 0);
+    for (OtherOrch* orch : {&attends, &elsewhere, &disabled}) co_await orch->Stop(reactor.clock().After(100ms));
   });
 }
 

@@ -56,7 +56,7 @@ Awaitable<RuleChange> Coordinator::AppointLeader(std::vector<Participant> partic
                                                  Deadline deadline) {
   const std::vector<Candidate> candidates = Recruitable(participants);
   const WallTime now = clock_.WallNow();
-  if (consensus::MustBackOff(candidates, self_, now)) {
+  if (consensus::MustBackOff(candidates, self_)) {
     co_return RuleChange{0, Fail(Code::kUnavailable, "another coordinator's attempt is under way")};
   }
   auto plan = consensus::Plan(candidates, self_, now);

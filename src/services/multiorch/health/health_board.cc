@@ -4,6 +4,7 @@
 
 #include "common/consensus/member.h"
 #include "common/consensus/position.h"
+#include "common/consensus/revocation.h"
 #include "common/consensus/wall_time.h"
 
 namespace multigres::orch {
@@ -72,6 +73,22 @@ void HealthBoard::Mark(std::optional<TimePoint>& since, bool is_so) const {
   if (is_so && !since) since = clock_.Now();
 }
 
+// Measured from when it was first heard of, by whichever member: its own time is another machine's.
+void HealthBoard::NotePromise(PoolerView& pooler, const ::multipoolermanagerdata::StatusResponse* before) const {
+  const auto& promise = pooler.consensus().term_revocation();
+  if (!consensus::IsSet(promise)) return pooler.promise_since.reset();
+  if (before != nullptr && consensus::SameAttempt(promise, before->consensus_status().term_revocation())) return;
+  TimePoint since = clock_.Now();
+  const std::string shard = ShardName(pooler.record->shard_key());
+  for (const auto& [member, other] : poolers_) {
+    if (&other == &pooler || !other.promise_since || ShardName(other.record->shard_key()) != shard) continue;
+    if (consensus::SameAttempt(promise, other.consensus().term_revocation())) {
+      since = std::min(since, *other.promise_since);
+    }
+  }
+  pooler.promise_since = since;
+}
+
 // What a standby sees is known only as of its PostgreSQL's last answer.
 void HealthBoard::Measure(PoolerView& pooler, WallTime reported_at) {
   Meters& meters = meters_[pooler.member];
@@ -117,7 +134,9 @@ void HealthBoard::SetStatus(const std::string& member, ::multipoolermanagerdata:
   if (captured_at) pooler.clock_offset = *captured_at - now;
   if (!captured_at && pooler.clock_offset) captured_at = now + *pooler.clock_offset;
   pooler.captured_at = captured_at;
-  pooler.status = std::make_shared<const ::multipoolermanagerdata::StatusResponse>(std::move(status));
+  const auto before =
+      std::exchange(pooler.status, std::make_shared<const ::multipoolermanagerdata::StatusResponse>(std::move(status)));
+  NotePromise(pooler, before.get());
   pooler.status_rules = consensus::Numbers(pooler.rules());
   const auto& availability = pooler.availability();
   Mark(pooler.ineligible_since,
@@ -132,11 +151,14 @@ void HealthBoard::SetConsensus(const std::string& member, const ::clustermetadat
   auto at = poolers_.find(member);
   if (at == poolers_.end()) return;
   ::multipoolermanagerdata::StatusResponse status;
-  if (at->second.status != nullptr) status = *at->second.status;
+  PoolerView& pooler = at->second;
+  if (pooler.status != nullptr) status = *pooler.status;
   *status.mutable_consensus_status() = consensus;
-  at->second.status = std::make_shared<const ::multipoolermanagerdata::StatusResponse>(std::move(status));
-  at->second.last_heard = clock_.Now();
-  Changed(at->second);
+  const auto before =
+      std::exchange(pooler.status, std::make_shared<const ::multipoolermanagerdata::StatusResponse>(std::move(status)));
+  NotePromise(pooler, before.get());
+  pooler.last_heard = clock_.Now();
+  Changed(pooler);
 }
 
 std::vector<std::string> HealthBoard::ShardNames() const {

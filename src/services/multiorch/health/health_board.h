@@ -52,6 +52,7 @@ class HealthBoard {
     WallTime last_streaming;
   };
   void Changed(const PoolerView& pooler);
+  void NotePromise(PoolerView& pooler, const ::multipoolermanagerdata::StatusResponse* before) const;
   void Mark(std::optional<TimePoint>& since, bool is_so) const;
   void Measure(PoolerView& pooler, WallTime reported_at);
 

@@ -12,8 +12,7 @@
 
 namespace multigres::orch {
 
-// Now, by the steady clock (ages of what was heard) and by the wall clock (ages of promises and rules, which other
-// machines' clocks wrote).
+// Now, by the steady clock, which all ages are measured by, and by the wall clock, for what others are to read.
 struct Moment {
   TimePoint steady;
   WallTime wall;
@@ -32,6 +31,9 @@ struct PoolerView {
   std::optional<TimePoint> last_not_withheld;
   std::optional<TimePoint> ineligible_since;  // null while it is eligible, or not known
   std::optional<TimePoint> resigning_since;   // null while it doesn't ask for its demotion
+  // Since when this orchestrator knows of the attempt that it has promised itself to, by whichever member; null =
+  // none.
+  std::optional<TimePoint> promise_since;
   // What has stood still, and for how long, by the pooler's own clock and while it was able to look (StallMeter). Null
   // = it doesn't report that.
   std::optional<Duration> answer_stall;    // PostgreSQL's answers to its probes

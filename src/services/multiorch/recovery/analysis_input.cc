@@ -1,7 +1,6 @@
 #include "services/multiorch/recovery/analysis_input.h"
 
 #include "common/consensus/rule_number.h"
-#include "common/consensus/wall_time.h"
 
 namespace multigres::orch {
 
@@ -11,9 +10,7 @@ bool RuleIsYounger(const AnalysisInput& input, Duration age) {
 }
 
 bool PromiseIsAbandoned(const AnalysisInput& input, const PoolerView& pooler) {
-  const auto& promise = pooler.consensus().term_revocation();
-  const Duration age = input.now.wall - consensus::FromTimestamp(promise.coordinator_initiated_at());
-  return age > input.thresholds.abandoned_recruit || age < -input.thresholds.abandoned_recruit;
+  return pooler.promise_since && input.now.steady - *pooler.promise_since > input.thresholds.abandoned_recruit;
 }
 
 Duration WatchedFor(const AnalysisInput& input) {

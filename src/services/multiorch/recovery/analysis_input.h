@@ -17,8 +17,8 @@ struct AnalysisInput {
 // machine's.
 bool RuleIsYounger(const AnalysisInput& input, Duration age);
 
-// The attempt that the pooler has promised itself to is over, and nobody's any more. By the promise's own time: a clock
-// that is off makes it look abandoned at worst, and then the rule is advanced past it, or its leader replaced.
+// The attempt that the pooler has promised itself to is over, and nobody's any more: it has been known here for longer
+// than an attempt takes.
 bool PromiseIsAbandoned(const AnalysisInput& input, const PoolerView& pooler);
 
 // How long this orchestrator has known of any pooler of the shard: what it hasn't found yet may still turn up.

@@ -109,11 +109,10 @@ void Engine::JudgeShard(const std::string& shard) {
   if (needs_policy && !view.bootstrap_policy && fetching_.insert(view.key.database()).second) {
     tasks_.Spawn("fetch policy", FetchPolicy(view.key.database()));
   }
-  const bool grace_passed = GracePassed(view, problems);
+  const bool may_appoint = MayAppoint(input, problems);
   if (!enabled_) return;
   for (const Problem& problem : Decide(problems)) {
-    const bool ours = IsAppointment(problem) ? grace_passed && !MustBackOff(input) : IsOurTurn(view, problem);
-    if (ours) StartAction(shard, problem);
+    if (IsAppointment(problem) ? may_appoint : IsOurTurn(view, problem)) StartAction(shard, problem);
   }
 }
 
@@ -145,20 +144,26 @@ void Engine::Remember(const std::string& shard, const ShardView& view, std::vect
     logger_.Info("problem gone", {{"shard", shard},
                                   {"problem", CodeText(before.problem.code)},
                                   {"pooler", before.problem.member},
-                                  {"lasted", clock_.WallNow() - before.detected_at}});
+                                  {"lasted", clock_.Now() - before.since}});
   }
   known = std::move(now);
 }
 
-bool Engine::GracePassed(const ShardView& view, const std::vector<Problem>& problems) {
-  const std::string shard = ShardName(view.key);
+// The grace begins anew once another's attempt is over: several that have waited for it would act in one moment again,
+// and take each other's recruits away.
+bool Engine::MayAppoint(const AnalysisInput& input, const std::vector<Problem>& problems) {
+  const std::string shard = ShardName(input.view.key);
   auto appointment = std::ranges::find_if(problems, IsAppointment);
   if (appointment == problems.end()) {
     graces_.Drop(shard);
     return false;
   }
+  if (MustBackOff(input)) {
+    graces_.Contest(shard);
+    return false;
+  }
   const bool resigned = appointment->code == ProblemCode::kLeaderResigned;
-  const Duration left = graces_.Left(shard, RankIn(view), resigned, clock_.Now());
+  const Duration left = graces_.Left(shard, RankIn(input.view), resigned, clock_.Now());
   if (left == Duration::zero()) return true;
   LookAgainAt(shard, clock_.Now() + left);
   return false;
@@ -179,7 +184,7 @@ bool Engine::IsOurTurn(const ShardView& view, const Problem& problem) {
 // Another orchestrator's attempt is under way: it is left to finish, or to be over.
 bool Engine::MustBackOff(const AnalysisInput& input) {
   const auto candidates = CandidatesOf(input.view, input.facts, input.now, input.thresholds);
-  if (!consensus::MustBackOff(candidates, self_, input.now.wall)) return false;
+  if (!consensus::MustBackOff(candidates, self_)) return false;
   LookAgainAt(ShardName(input.view.key), input.now.steady + kLookAgain);
   return true;
 }

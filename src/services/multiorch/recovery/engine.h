@@ -69,7 +69,7 @@ class Engine {
   void Cycle();
   void JudgeShard(const std::string& shard);
   void Remember(const std::string& shard, const ShardView& view, std::vector<Problem> problems);
-  bool GracePassed(const ShardView& view, const std::vector<Problem>& problems);
+  bool MayAppoint(const AnalysisInput& input, const std::vector<Problem>& problems);
   bool MustBackOff(const AnalysisInput& input);
   bool IsOurTurn(const ShardView& view, const Problem& problem);
   int RankIn(const ShardView& view) const { return rank_ ? rank_(view.key) : 0; }

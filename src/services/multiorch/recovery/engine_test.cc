@@ -141,6 +141,67 @@ TEST(Engine, TwoOrchestratorsRacingMakeOneLeader) {
   }
 }
 
+// As after a restart of all orchestrators, before any has found the others: the same news reaches them at once, each
+// takes some members' promises, and both attempts come to nothing.
+TEST(Engine, OrchestratorsThatBothTakeThemselvesForTheFirstDoNotGoOnColliding) {
+  for (int round = 0; round < 5; ++round) {
+    Cluster cluster({"z1_a", "z2_b", "z3_c"}, 2);
+    ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 30s));
+    for (auto& orchestrator : cluster.orchestrators) {
+      orchestrator->engine.SetRank([](const ::clustermetadata::ShardKey&) { return 0; });
+    }
+    cluster.Run(1s + 35ms * round);
+    cluster.shard.KillPostgres(cluster.shard.Primary());
+    ASSERT_TRUE(cluster.RunUntil([&] { return cluster.shard.Primary().empty(); }));
+    // At worst the back-off from each other's attempt once.
+    EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 6s)) << round;
+  }
+}
+
+// The leader fails; one follower has promised itself to the first orchestrator, which is no more.
+void LetTheFirstDieHavingRecruitedOne(Cluster& cluster) {
+  const std::string leader = cluster.shard.Primary();
+  const std::string follower = leader == "z2_b" ? "z3_c" : "z2_b";
+  const auto promise = [&] {
+    return cluster.orchestrators[0]->board.Find(follower)->consensus().term_revocation().revoked_below_term();
+  };
+  const std::int64_t before = promise();
+  cluster.shard.on_call = [follower](const std::string& member, std::string_view method) -> Result<> {
+    if (method == "Recruit" && member != follower) return Fail(Code::kUnavailable, "lost");
+    return {};
+  };
+  cluster.shard.KillPostgres(leader);
+  ASSERT_TRUE(cluster.RunUntil([&] { return promise() > before; }));
+  cluster.Kill(cluster.orchestrators[0]);
+  cluster.shard.on_call = nullptr;
+}
+
+TEST(Engine, LeavesAnotherOrchestratorsAttemptItsTimeWhateverItsClockSays) {
+  for (const Duration skew : {Duration(0h), Duration(-1h), Duration(1h), Duration(3s)}) {
+    SCOPED_TRACE(std::chrono::duration_cast<std::chrono::seconds>(skew).count());
+    Cluster cluster({"z1_a", "z2_b", "z3_c"}, 0);
+    cluster.StartOrchestrator(skew);
+    cluster.StartOrchestrator();
+    ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
+    LetTheFirstDieHavingRecruitedOne(cluster);
+    const int recruits = cluster.shard.Calls("Recruit");
+    const auto waited = cluster.TimeUntil([&] { return cluster.shard.Calls("Recruit") > recruits; });
+    ASSERT_TRUE(waited);
+    EXPECT_GT(*waited, 3500ms);
+    EXPECT_LT(*waited, 5s);
+    EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
+  }
+}
+
+// Those that have waited for the same attempt begin in order, not all at once.
+TEST(Engine, AfterAnAttemptThatCameToNothingTheNextInRankGoesAlone) {
+  Cluster cluster({"z1_a", "z2_b", "z3_c"}, 4);
+  ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
+  LetTheFirstDieHavingRecruitedOne(cluster);
+  EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 6s));
+  EXPECT_EQ(cluster.RuleOfPrimary(), "3.0");
+}
+
 TEST(Engine, AnotherOrchestratorFinishesWhatADeadOneBegan) {
   for (std::string_view dies_at : {"Recruit", "Promote", "SetPrimary"}) {
     Cluster cluster;

@@ -73,16 +73,19 @@ TEST(AnalyseFollowers, DemotesWhoeverBelievesToLead) {
 }
 
 TEST(AnalyseFollowers, FreesThoseThatWereRecruitedAndForgotten) {
-  const auto recruited = [](Shard& s, Duration ago) {
-    *s.Status("z2_b").mutable_consensus_status()->mutable_term_revocation() = Promise(2, 1, 0, "other", kNow - ago);
+  const auto recruited = [](Shard& s, Duration ago, Duration skew = {}) {
+    *s.Status("z2_b").mutable_consensus_status()->mutable_term_revocation() =
+        Promise(2, 1, 0, "other", kNow - ago + skew);
+    s.Pooler("z2_b").promise_since = kStart - ago;
     s.Detach("z2_b");
   };
+  const Texts abandoned = {"ReplicaRecruitAbandoned->AdvanceRule(z2_b)"};
   Check({
-      {"long ago", [&](Shard& s) { recruited(s, 2min); }, {"ReplicaRecruitAbandoned->AdvanceRule(z2_b)"}},
+      {"long ago", [&](Shard& s) { recruited(s, 2min); }, abandoned},
       {"a moment ago", [&](Shard& s) { recruited(s, 2s); }, kNothing},
-      {"by a coordinator whose clock is ahead",
-       [&](Shard& s) { recruited(s, -1h); },
-       {"ReplicaRecruitAbandoned->AdvanceRule(z2_b)"}},
+      {"a moment ago, by a clock that is ahead", [&](Shard& s) { recruited(s, 2s, 1h); }, kNothing},
+      {"a moment ago, by a clock that is behind", [&](Shard& s) { recruited(s, 2s, -1h); }, kNothing},
+      {"long ago, by a clock that is ahead", [&](Shard& s) { recruited(s, 2min, 1h); }, abandoned},
   });
 }
 

@@ -5,19 +5,19 @@
 namespace multigres::orch {
 
 Duration Graces::Left(const std::string& shard, int rank, bool resigned, TimePoint now) {
-  auto [at, fresh] = running_.try_emplace(shard);
-  Grace& grace = at->second;
-  if (fresh) {
+  Grace& grace = running_[shard];
+  if (!grace.since) {
     grace.since = now;
     grace.fraction = random_.Fraction();
   }
   if (grace.expired) return Duration::zero();
+  const auto part = [&grace](Duration most) {
+    return Duration(static_cast<std::int64_t>(static_cast<double>(most.count()) * grace.fraction));
+  };
   Duration total = limits_.stagger * rank;
-  if (!resigned) {
-    total += limits_.base +
-             Duration(static_cast<std::int64_t>(static_cast<double>(limits_.max_jitter.count()) * grace.fraction));
-  }
-  return std::max(Duration::zero(), std::min(total, kMaxGrace) - (now - grace.since));
+  if (grace.contested) total += part(limits_.stagger);
+  if (!resigned) total += limits_.base + part(limits_.max_jitter);
+  return std::max(Duration::zero(), std::min(total, kMaxGrace) - (now - *grace.since));
 }
 
 void Graces::Expire() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "tools/clock/clock.h"
@@ -30,14 +31,18 @@ class Graces {
   Duration Left(const std::string& shard, int rank, bool resigned, TimePoint now);
   // No appointment is due any more.
   void Drop(const std::string& shard) { running_.erase(shard); }
+  // Another's attempt is under way. When it is over a new grace starts, with up to one stagger at random on top: those
+  // that have waited for it begin in the same moment, and perhaps none knows its place yet.
+  void Contest(const std::string& shard) { running_[shard] = {.contested = true}; }
   // All graces that are running have passed.
   void Expire();
 
  private:
   struct Grace {
-    TimePoint since;
+    std::optional<TimePoint> since = std::nullopt;
     double fraction = 0;  // of the jitter
     bool expired = false;
+    bool contested = false;
   };
   Random& random_;
   const GraceLimits& limits_;

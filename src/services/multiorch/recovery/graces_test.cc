@@ -52,6 +52,22 @@ TEST(Graces, AreDroppedWithTheProblem) {
   EXPECT_EQ(graces.Left("s", 0, false, kStart + 4s), 0s);
 }
 
+TEST(Graces, BeginAnewAndAtRandomOnceAnothersAttemptIsOver) {
+  auto random = SeededRandom(1);
+  const GraceLimits limits;
+  Graces graces(*random, limits);
+  EXPECT_EQ(graces.Left("s", 1, false, kStart + 1s), 300ms);
+  EXPECT_EQ(graces.Left("s", 1, false, kStart + 2s), 0s);
+  graces.Contest("s");
+  graces.Contest("s");
+  const Duration left = graces.Left("s", 1, false, kStart + 6s);
+  EXPECT_GT(left, 300ms);
+  EXPECT_LT(left, 600ms);
+  EXPECT_EQ(graces.Left("s", 1, false, kStart + 6s + 100ms), left - 100ms) << "stays fixed";
+  graces.Contest("s");
+  EXPECT_NE(graces.Left("s", 1, false, kStart + 6s), left) << "another draw";
+}
+
 TEST(Graces, NeverExceedAMinute) {
   auto random = SeededRandom(1);
   const GraceLimits limits{.stagger = 500ms, .base = 1h, .max_jitter = 1h};

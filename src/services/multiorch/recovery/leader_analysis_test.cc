@@ -190,6 +190,7 @@ TEST(AnalyseLeader, ReplacesOneWhoseWritesWaitForMembersPromisedElsewhere) {
     for (const char* member : promised) {
       *s.Status(member).mutable_consensus_status()->mutable_term_revocation() =
           consensus::testing::Promise(2, 1, 0, "other", consensus::testing::kNow - ago);
+      s.Pooler(member).promise_since = kStart - ago;
       s.Detach(member, ago);
     }
   };

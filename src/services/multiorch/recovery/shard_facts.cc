@@ -94,6 +94,7 @@ std::vector<consensus::Candidate> CandidatesOf(const ShardView& view, const Shar
     candidate.address = pooler.Address();
     candidate.reachable = IsFresh(pooler, now, thresholds);
     candidate.resigning = IsResigning(facts, pooler);
+    if (pooler.promise_since) candidate.promise_age = now.steady - *pooler.promise_since;
     candidate.failover_slots_ready = pooler.postgres().failover_slots_ready();
     candidates.push_back(std::move(candidate));
   }
