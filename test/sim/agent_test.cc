@@ -102,7 +102,7 @@ class LoneMember {
   PostgresAccess access{world, postgres, pgctld, clock};
   fs::MemoryDisk disk;
   std::unique_ptr<pooler::consensus::PromiseStore> promises =
-      std::move(*pooler::consensus::PromiseStore::Open(disk, "/pooler", false));
+      std::move(*pooler::consensus::PromiseStore::Open({disk, "/pooler", access.Seams().data, std::string(kSelf)}));
   Mutex lock;
   QuietHost host{reactor.executor()};
   pooler::consensus::MemberState state;

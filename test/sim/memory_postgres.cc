@@ -97,6 +97,7 @@ void MemoryPostgres::RewindTo(const MemoryPostgres& source) {
   disk_.consistent_from = disk_.wal.size();
   disk_.checkpoint_timeline = source.disk_.checkpoint_timeline;
   disk_.auto_conf = source.disk_.auto_conf;
+  disk_.mark = source.disk_.mark;
   disk_.standby_signal = true;
   disk_.half_rewound = false;
 }

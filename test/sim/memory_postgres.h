@@ -63,6 +63,7 @@ class MemoryPostgres {
     std::uint32_t checkpoint_timeline = 0;
     std::size_t consistent_from = 0;  // not to be served before this much is replayed
     bool half_rewound = false;
+    std::string mark;  // replication::DataDirectory
   };
   Disk& disk() { return disk_; }
   const Disk& disk() const { return disk_; }

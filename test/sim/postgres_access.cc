@@ -290,6 +290,15 @@ class PostgresAccess::Data final : public pooler::replication::DataDirectory {
     return {};
   }
   Result<> RemoveTimelineLeftovers() override { return {}; }
+  Result<std::string> ReadMark() const override {
+    if (postgres_.disk().mark.empty()) return Fail(Code::kNotFound, "no mark");
+    return postgres_.disk().mark;
+  }
+  Result<> WriteMark(std::string_view text) override {
+    if (access_.severed_) return Severed();
+    postgres_.disk().mark = text;
+    return {};
+  }
   Awaitable<Result<>> Seed(pooler::replication::SeedSource source, Deadline) override {
     auto at = access_.world_.servers.find(source.host);
     for (int part = 0; part < 4; ++part) {

@@ -1,6 +1,7 @@
 // Scenarios with names: one fault each, on the real agent, manager, engine and coordinator.
 #include <gtest/gtest.h>
 
+#include "common/consensus/position.h"
 #include "common/consensus/rule_number.h"
 #include "test/sim/by_hand.h"
 
@@ -168,10 +169,10 @@ TEST(SimScenario, ALeaderThatFrozeWhileItDecidedServesOnByTheRuleBefore) {
   const auto rule = leader.postgres.VisibleRules()->decision().rule_number();
   const std::vector<Host*> followers = shard.Followers();
   const auto advance = shard.BeginAdvance(leader, rule);
-  const auto last_is = [](const Host& host, Record::Kind kind) { return host.postgres.wal().last()->kind == kind; };
-  ASSERT_TRUE(shard.cluster.RunUntil([&] { return last_is(*followers[0], Record::Kind::kProposal); }, 5s));
+  const auto open = [](const Host& host) { return ::multigres::consensus::HasProposal(host.postgres.RulesInWal()); };
+  ASSERT_TRUE(shard.cluster.RunUntil([&] { return open(*followers[0]); }, 5s));
   leader.postgres.SetDiskHung(true);
-  ASSERT_TRUE(shard.cluster.RunUntil([&] { return last_is(leader, Record::Kind::kDecision); }, 5s));
+  ASSERT_TRUE(shard.cluster.RunUntil([&] { return !open(leader); }, 5s));
   leader.postgres.SetFrozen(true);
   const auto promise = Revocation("x", rule.coordinator_term() + 1, rule.coordinator_term(), rule.leader_subterm() + 1);
   EXPECT_FALSE(shard.Recruit(leader, promise));

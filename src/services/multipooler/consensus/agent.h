@@ -16,6 +16,11 @@
 
 namespace multigres::pooler::consensus {
 
+// Is there while pg_rewind makes another data directory of this one.
+inline std::string RewindSentinel(const std::string& pooler_dir) {
+  return pooler_dir + "/.multigres-rewind-in-progress";
+}
+
 // What the agent asks of the rest of the pooler.
 class AgentHost {
  public:
@@ -137,7 +142,6 @@ class Agent {
   Awaitable<Result<>> RewindAndRestart(Deadline deadline);
 
   Clock& clock() { return server_.clock(); }
-  std::string RewindSentinel() const { return options_.pooler_dir + "/.multigres-rewind-in-progress"; }
 
   const AgentOptions options_;
   MemberState& state_;

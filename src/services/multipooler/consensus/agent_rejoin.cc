@@ -26,7 +26,7 @@ bool MustRewind(const std::string& dry_run) {
 }  // namespace
 
 bool Agent::RewindWasInterrupted() const {
-  return disk_.Exists(RewindSentinel());
+  return disk_.Exists(RewindSentinel(options_.pooler_dir));
 }
 
 bool Agent::CanRejoin() const {
@@ -71,10 +71,12 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   if (!dry_run) co_return Fail(std::move(dry_run), "rewind, dry run");
   if (RewindWasInterrupted() || MustRewind(*dry_run)) {
     // From here to the end of pg_rewind the data directory is neither the old nor the new one.
-    auto marked = disk_.Write(RewindSentinel(), "", 0600);
+    auto marked = disk_.Write(RewindSentinel(options_.pooler_dir), "", 0600);
     if (!marked) co_return Fail(std::move(marked), "rewind");
     auto rewound = co_await process_.Rewind(source, false);
     if (!rewound) co_return Fail(std::move(rewound), "rewind");
+    auto ours = promises_.MarkData();
+    if (!ours) co_return Fail(std::move(ours), "rewind");
     logger_.Info("rewound", {{"leader", MemberText(primary.id())}});
   }
   std::vector<replication::AutoConfChange> changes;
@@ -94,7 +96,7 @@ Awaitable<Result<>> Agent::RewindAndRestart(Deadline deadline) {
   if (!observed && !state_.server) co_return Fail(std::move(observed), "start after a rewind");
   if (!state_.server->in_recovery) co_return Fail(Code::kInternal, "PostgreSQL came out of a rewind as a primary");
   state_.suspected_divergence = false;
-  auto removed = disk_.Remove(RewindSentinel());
+  auto removed = disk_.Remove(RewindSentinel(options_.pooler_dir));
   co_await host_.OnConsensusChanged();
   co_return removed;
 }

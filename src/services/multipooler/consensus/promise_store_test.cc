@@ -11,14 +11,37 @@ namespace {
 
 using multigres::consensus::MakeRuleNumber;
 
+class Data final : public replication::DataDirectory {
+ public:
+  bool Exists() const override { return exists; }
+  Result<> EditAutoConf(const std::vector<replication::AutoConfChange>& /*changes*/) override { return {}; }
+  Result<> RemoveTimelineLeftovers() override { return {}; }
+  Result<std::string> ReadMark() const override {
+    if (mark.empty()) return Fail(Code::kNotFound, "no mark");
+    return mark;
+  }
+  Result<> WriteMark(std::string_view text) override {
+    if (full) return Fail(Code::kUnavailable, "no space left");
+    mark = text;
+    return {};
+  }
+  Awaitable<Result<>> Seed(replication::SeedSource /*source*/, Deadline /*deadline*/) override { co_return Result<>(); }
+  Result<> Remove() override { return {}; }
+
+  bool exists = false;
+  bool full = false;
+  std::string mark;
+};
+
 struct Folder {
   fs::TempDir dir = *fs::TempDir::Create("promises");
   fs::LocalDisk disk;
-  bool has_data = false;
+  Data data;
+  std::string member = "zone1_a";
   std::string file = dir.path() + "/consensus_promises.json";
 
-  Result<std::unique_ptr<PromiseStore>> Open() { return PromiseStore::Open(disk, dir.path(), has_data); }
-  void Initialise() { has_data = true; }
+  Result<std::unique_ptr<PromiseStore>> Open() { return PromiseStore::Open({disk, dir.path(), data, member}); }
+  void Initialise() { data.exists = true; }
 };
 
 ::clustermetadata::TermRevocation Revocation(std::int64_t term) {
@@ -79,8 +102,95 @@ TEST(PromiseStore, RefusesToStartWhenItIsMissingBesideADataDirectory) {
   EXPECT_EQ(store.error().code(), Code::kFailedPrecondition);
 }
 
+// --- one of both folders was replaced
+
+// Both as they are after a few promises.
+struct Pair : Folder {
+  Pair() {
+    Initialise();
+    data.exists = false;
+    store = std::move(*Open());
+    Initialise();
+    EXPECT_TRUE(store->StoreRevocation(Revocation(3)));
+    EXPECT_TRUE(store->StoreRevocation(Revocation(4)));
+  }
+  std::string Promises() { return *fs::ReadFile(file); }
+  void PutPromises(const std::string& text) { EXPECT_TRUE(fs::WriteFileAtomic(file, text)); }
+  std::unique_ptr<PromiseStore> store;
+};
+
+TEST(PromiseStore, BothFoldersAsTheyWereArePassed) {
+  Pair pair;
+  auto again = pair.Open();
+  ASSERT_TRUE(again);
+  EXPECT_FALSE((*again)->data_was_replaced());
+}
+
+TEST(PromiseStore, RefusesToStartAsAnOlderCopyBesideNewerData) {
+  Pair pair;
+  const std::string before = pair.Promises();
+  ASSERT_TRUE(pair.store->StoreRevocation(Revocation(5)));
+  pair.PutPromises(before);
+  auto again = pair.Open();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code(), Code::kFailedPrecondition);
+  EXPECT_NE(again.error().message().find("older copy"), std::string::npos) << again.error().message();
+}
+
+TEST(PromiseStore, NoticesOlderData) {
+  Pair pair;
+  const std::string before = pair.data.mark;
+  ASSERT_TRUE(pair.store->StoreRevocation(Revocation(5)));
+  ASSERT_TRUE(pair.store->StoreRevocation(Revocation(6)));
+  for (const std::string& mark : {before, std::string(), std::string("nonsense")}) {
+    pair.data.mark = mark;
+    auto again = pair.Open();
+    ASSERT_TRUE(again) << mark;
+    EXPECT_TRUE((*again)->data_was_replaced()) << mark;
+    EXPECT_EQ((*again)->revocation()->revoked_below_term(), 6);
+  }
+}
+
+TEST(PromiseStore, NoticesAnotherMembersDataUntilItIsMarked) {
+  Pair pair;
+  Pair other;
+  other.member = "zone2_b";
+  other.store = std::move(*other.Open());
+  for (int term = 5; term < 20; ++term) ASSERT_TRUE(other.store->StoreRevocation(Revocation(term)));
+  // As pg_rewind and copies leave it.
+  pair.data.mark = other.data.mark;
+  auto again = pair.Open();
+  ASSERT_TRUE(again);
+  EXPECT_TRUE((*again)->data_was_replaced());
+  ASSERT_TRUE((*again)->MarkData());
+  EXPECT_FALSE((*pair.Open())->data_was_replaced());
+}
+
+// Ended between the two writes, or without room for the second: nothing was replaced.
+TEST(PromiseStore, AWriteThatDidNotReachTheDataDirectoryIsNoReplacement) {
+  Pair pair;
+  pair.data.full = true;
+  for (int term = 5; term < 9; ++term) {
+    ASSERT_TRUE(pair.store->StoreRevocation(Revocation(term)));
+    auto again = pair.Open();
+    ASSERT_TRUE(again);
+    EXPECT_FALSE((*again)->data_was_replaced());
+    EXPECT_EQ((*again)->revocation()->revoked_below_term(), term);
+  }
+}
+
+TEST(PromiseStore, AFileOfBeforeThereWereMarksIsPassed) {
+  Pair pair;
+  pair.PutPromises("{}");
+  pair.data.mark.clear();
+  auto again = pair.Open();
+  ASSERT_TRUE(again);
+  EXPECT_FALSE((*again)->data_was_replaced());
+}
+
 TEST(PromiseStore, RefusesWhatItCannotRead) {
-  for (const char* text : {"", "{", "[]", R"({"term_revocation": 5})", R"({"future_promise": {}})"}) {
+  for (const char* text :
+       {"", "{", "[]", R"({"term_revocation": 5})", R"({"future_promise": {}})", R"({"writes": "x"})"}) {
     Folder folder;
     ASSERT_TRUE(fs::WriteFileAtomic(folder.file, text));
     auto store = folder.Open();

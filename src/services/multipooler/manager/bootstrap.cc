@@ -150,6 +150,7 @@ Awaitable<Result<>> Bootstrap::Initialize(pb::DurabilityPolicy policy, const Eve
   auto done = promises_.EnsureFile();
   if (done) done = SetSentinel();
   if (done) done = co_await postgres_.process.InitDataDir();
+  if (done) done = promises_.MarkData();
   // The only time that a server starts writable: nobody can reach it by a rule, and it stops again at once.
   if (done) done = co_await postgres_.process.StartAsPrimary();
   if (done) {
@@ -181,7 +182,8 @@ Awaitable<Result<Bootstrap::Progress>> Bootstrap::Seed(const Peer& source) {
   from.application_name = "seed";
   auto seeded = co_await postgres_.data.Seed(std::move(from), clock().After(kSeed));
   if (!seeded) co_return Fail(std::move(seeded), "seeding from " + MemberText(source.record.id()));
-  auto clean = postgres_.data.RemoveTimelineLeftovers();
+  auto clean = promises_.MarkData();
+  if (clean) clean = postgres_.data.RemoveTimelineLeftovers();
   if (!clean) co_return std::unexpected(std::move(clean.error()));
   auto started = co_await postgres_.process.StartAsStandby(false);
   if (!started) co_return Fail(std::move(started), "start of the seeded server");

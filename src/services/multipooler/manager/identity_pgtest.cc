@@ -49,6 +49,49 @@ TEST(Identity, APoolerWithoutItsPromisesStartsOnlyUnderANameThatNeverPromised) {
   });
 }
 
+std::string PromisesOf(const Member& member) {
+  return member.config.pooler_dir + "/consensus_promises.json";
+}
+
+// An operator restores one volume to an earlier state, and not the other.
+TEST(Identity, APoolersFolderAndItsDataThatDoNotBelongTogetherAreTold) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 3);
+    Orchestration orchestration(members);
+    co_await members.DescribeDatabase();
+    co_await members.StartAll();
+    EXPECT_TRUE(co_await members.AllInitialized());
+    auto first = co_await orchestration.Appoint(true);
+    if (Ok(first)) {
+      Member& leader = orchestration.LeaderOf(*first);
+      Member& member = *members.members[Others(members, leader)[0]];
+      const std::string mark_file = member.config.data_dir + "/multigres_member.json";
+      const std::string old_promises = *fs::ReadFile(PromisesOf(member));
+      const std::string old_mark = *fs::ReadFile(mark_file);
+      Ok(co_await orchestration.Appoint(false, {0, 1, 2}, &leader));
+      EXPECT_TRUE(co_await Serves(members, leader, RoutingRole::kPrimary));
+      co_await members.StopManager(member);
+      const std::string promises = *fs::ReadFile(PromisesOf(member));
+
+      EXPECT_TRUE(fs::WriteFileAtomic(PromisesOf(member), old_promises));
+      auto refused = co_await members.StartManager(member);
+      EXPECT_TRUE(!refused && refused.error().code() == Code::kFailedPrecondition);
+      member.manager.reset();
+      EXPECT_TRUE(fs::WriteFileAtomic(PromisesOf(member), promises));
+
+      EXPECT_TRUE(fs::WriteFileAtomic(mark_file, old_mark));
+      if (Ok(co_await members.StartManager(member))) {
+        EXPECT_TRUE(co_await members.Until([&] { return Members::StatusOf(member).status().postgres_ready(); }));
+        EXPECT_TRUE(Members::StatusOf(member).consensus_status().has_recruit_blocked_until());
+        co_await orchestration.Follow(member, Members::StatusOf(leader).consensus_status().replication_primary());
+        EXPECT_TRUE(co_await members.Until(
+            [&] { return !Members::StatusOf(member).consensus_status().has_recruit_blocked_until(); }));
+      }
+    }
+    co_await members.TearDown();
+  });
+}
+
 TEST(Quarantine, AServerThatCannotBeBroughtUpIsGivenUpUntilThePoolerIsReplaced) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Members members(reactor, 1);

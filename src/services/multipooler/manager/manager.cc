@@ -74,17 +74,26 @@ Result<> PoolerManager::WritePassfile() const {
 }
 
 Awaitable<Result<>> PoolerManager::OpenPromises() {
-  auto promises = consensus::PromiseStore::Open(disk_, config_.pooler_dir, postgres_.data.Exists());
+  const consensus::PromiseStore::Place place{disk_, config_.pooler_dir, postgres_.data, MemberText(config_.id)};
+  auto promises = consensus::PromiseStore::Open(place);
   if (!promises && config_.fresh_identity) {
     logger_.Warn("promises lost", {{"error", promises.error()}});
     auto fresh = co_await CheckIdentityIsFresh();
     if (!fresh) co_return fresh;
     // What the data holds may have been acknowledged under the old identity: no vote before it has caught up.
-    promises = consensus::PromiseStore::OpenAfresh(disk_, config_.pooler_dir, UnknownFloor());
+    promises = consensus::PromiseStore::OpenAfresh(place, UnknownFloor());
   }
   if (!promises) co_return std::unexpected(std::move(promises.error()));
   promises_ = std::move(*promises);
-  co_return Result<>();
+  co_return ForgetNothing();
+}
+
+// Data that was put in the place of newer data may lack what this member has acknowledged: no vote before it has caught
+// up. (An interrupted rewind has set its own floor, and has brought its source's mark.)
+Result<> PoolerManager::ForgetNothing() {
+  if (!promises_->data_was_replaced() || disk_.Exists(consensus::RewindSentinel(config_.pooler_dir))) return {};
+  logger_.Warn("data directory replaced by an older or another one", {{"data_dir", config_.data_dir}});
+  return promises_->StoreRecruitFloor(UnknownFloor());
 }
 
 // A cohort may count on what a member of this name has promised.

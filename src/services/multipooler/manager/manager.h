@@ -128,6 +128,7 @@ class PoolerManager final : private consensus::AgentHost {
   std::shared_ptr<::multipoolermanagerdata::StatusResponse> BuildStatus() const;
   Result<> WritePassfile() const;
   Awaitable<Result<>> OpenPromises();
+  Result<> ForgetNothing();
   Awaitable<Result<>> CheckIdentityIsFresh();
   Clock& clock() { return reactor_.clock(); }
 

@@ -20,6 +20,14 @@ Result<> LocalDataDirectory::RemoveTimelineLeftovers() {
   return removed;
 }
 
+Result<std::string> LocalDataDirectory::ReadMark() const {
+  return fs::ReadFile(MarkFile());
+}
+
+Result<> LocalDataDirectory::WriteMark(std::string_view text) {
+  return fs::WriteFileAtomic(MarkFile(), text, 0600);
+}
+
 Awaitable<Result<>> LocalDataDirectory::Seed(SeedSource source, Deadline deadline) {
   co_return co_await SeedDataDirectory(reactor_, pg_bin_dir_, path_, std::move(source), deadline);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "services/multipooler/replication/auto_conf.h"
@@ -22,6 +23,9 @@ class DataDirectory {
   // What an interrupted promotion (TimelineReservation) or an interrupted change of timeline (timeline_switch.h) left.
   // Before every start of the server.
   virtual Result<> RemoveTimelineLeftovers() = 0;
+  // A small file in it, durable once written; NOT_FOUND if there is none. Copies and pg_rewind bring another member's.
+  virtual Result<std::string> ReadMark() const = 0;
+  virtual Result<> WriteMark(std::string_view text) = 0;
   // A copy of another member's data directory (SeedDataDirectory).
   virtual Awaitable<Result<>> Seed(SeedSource source, Deadline deadline) = 0;
   // Together with what unfinished attempts left beside it.
@@ -36,10 +40,14 @@ class LocalDataDirectory final : public DataDirectory {
   bool Exists() const override;
   Result<> EditAutoConf(const std::vector<AutoConfChange>& changes) override;
   Result<> RemoveTimelineLeftovers() override;
+  Result<std::string> ReadMark() const override;
+  Result<> WriteMark(std::string_view text) override;
   Awaitable<Result<>> Seed(SeedSource source, Deadline deadline) override;
   Result<> Remove() override;
 
  private:
+  std::string MarkFile() const { return path_ + "/multigres_member.json"; }
+
   Reactor& reactor_;
   const std::string path_;
   const std::string pg_bin_dir_;
