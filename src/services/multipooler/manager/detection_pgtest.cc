@@ -244,6 +244,28 @@ Awaitable<void> Advance(Member& leader, Result<pb::PoolerPosition>& outcome, Eve
 }
 
 // Both standbys are gone: nobody acknowledges the write, and it holds the action lock.
+// A host that boots: its pooler is there before its pgctld, and not everything works at once. Nobody waits for the
+// monitor's next round.
+TEST(Detection, AServerThatCouldNotBeStartedYetIsTriedAgainSoon) {
+  RunTest([](Reactor& reactor) -> Awaitable<void> {
+    Members members(reactor, 1);
+    co_await members.DescribeDatabase();
+    co_await members.StartAll();
+    EXPECT_TRUE(co_await members.AllInitialized());
+    Member& member = *members.members[0];
+    co_await members.StopManager(member);
+    member.config.monitor_interval = 10min;
+    member.process->unheard = 3;
+    member.process->failing_starts = 2;
+    const int starts = member.process->starts;
+    if (Ok(co_await members.StartManager(member))) {
+      EXPECT_TRUE(co_await members.Until([&] { return Members::StatusOf(member).status().postgres_ready(); }));
+      EXPECT_EQ(member.process->starts, starts + 3);
+    }
+    co_await members.TearDown();
+  });
+}
+
 TEST(Detection, AHangingRuleWriteGivesWayToARecruitment) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Shard shard(reactor);

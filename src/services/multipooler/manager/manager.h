@@ -162,6 +162,7 @@ class PoolerManager final : private consensus::AgentHost {
   bool quarantined_ = false;  // until another process takes this one's place
   bool initialized_ = false;  // as pgctld said last
   bool process_alive_ = false;
+  bool pgctld_answers_ = true;
   ::multipoolermanagerdata::PostgresAction postgres_action_ = {};
   TimePoint postgres_action_since_;
   bool promotion_unfinished_ = false;

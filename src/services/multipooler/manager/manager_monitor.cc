@@ -26,6 +26,7 @@ constexpr Duration kMostRejoinBackoff = minutes(5);
 constexpr Duration kCutOffAfter = seconds(10);
 constexpr Duration kBusyRetry = seconds(1);
 constexpr Duration kRewindRetry = milliseconds(200);
+constexpr Duration kUnknownRetry = milliseconds(200);
 constexpr Duration kPeerTimeout = seconds(3);
 constexpr Duration kProcessTimeout = seconds(3);
 constexpr Duration kCheckpointTimeout = minutes(10);
@@ -99,6 +100,7 @@ Awaitable<void> PoolerManager::LearnRewindReadiness() {
 Awaitable<void> PoolerManager::MonitorTick() {
   co_await Observe();
   const MonitorView view = co_await Look();
+  if (!view.conclusive) WaitForOthers(kUnknownRetry);
   if (view.answering && !view.rewind_interrupted) failures_.Reset();
   if (quarantined_) co_return;
   const MonitorAction action = DecideMonitorAction(view);
@@ -107,6 +109,7 @@ Awaitable<void> PoolerManager::MonitorTick() {
   auto done = co_await Act(action);
   if (!done) {
     logger_.Warn("monitor action failed", {{"action", ActionName(action)}, {"error", done.error()}});
+    WaitForOthers(std::max(kBusyRetry, next_rejoin_ - clock().Now()));
   }
   Count(action, done.has_value());
   // An action that succeeded may have uncovered the next.
@@ -205,9 +208,10 @@ Awaitable<bool> PoolerManager::LookAtProcess() {
   }
   auto process = co_await process_.Status(clock().After(kProcessTimeout));
   if (!process) {
-    logger_.Warn("pgctld doesn't answer", {{"error", process.error()}});
+    if (std::exchange(pgctld_answers_, false)) logger_.Warn("pgctld doesn't answer", {{"error", process.error()}});
     co_return false;
   }
+  pgctld_answers_ = true;
   initialized_ = process->initialized;
   process_alive_ = process->process_alive;
   co_return true;

@@ -61,6 +61,7 @@ class LocalProcess final : public replication::PostgresProcess {
 
   Awaitable<Result<replication::ProcessStatus>> Status(Deadline) override {
     ++looks;
+    if (unheard > 0 && unheard-- > 0) co_return Fail(Code::kUnavailable, "pgctld isn't up yet");
     auto status = co_await controller_.Status();
     if (!status) co_return std::unexpected(std::move(status.error()));
     co_return replication::ProcessStatus{.initialized = status->state != pgctld::ServerState::kNotInitialized,
@@ -70,6 +71,7 @@ class LocalProcess final : public replication::PostgresProcess {
   }
   Awaitable<Result<>> StartAsStandby(bool suspected_divergence) override {
     ++starts;
+    if (failing_starts > 0 && failing_starts-- > 0) co_return Fail(Code::kInternal, "not this time");
     pgctld::StartRequest request;
     request.suspected_divergence = request.allow_crash_recovery = suspected_divergence;
     auto started = co_await controller_.Start(std::move(request));
@@ -108,6 +110,10 @@ class LocalProcess final : public replication::PostgresProcess {
     co_return co_await controller_.Rewind(std::move(request));
   }
   Awaitable<Result<>> StopRestoreCommand() override { co_return Result<>(); }
+
+  // So many of the next questions find nobody, of the next starts fail.
+  int unheard = 0;
+  int failing_starts = 0;
 
   int looks = 0;
   int starts = 0;
