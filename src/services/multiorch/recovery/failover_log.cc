@@ -185,6 +185,7 @@ void FailoverLog::Report(const FailoverTimeline& timeline) {
 
 std::vector<FailoverTimeline> FailoverLog::Timelines() const {
   std::vector<FailoverTimeline> timelines;
+  timelines.reserve(open_.size() + closed_.size());
   for (const auto& [shard, open] : open_) timelines.push_back(open.timeline);
   timelines.insert(timelines.end(), closed_.begin(), closed_.end());
   return timelines;

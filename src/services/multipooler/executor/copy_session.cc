@@ -57,7 +57,6 @@ CopySession::CopySession(Executor& executor, std::shared_ptr<Reservation> reserv
     : executor_(executor),
       reservation_(std::move(reservation)),
       options_(initiate.options()),
-      reasons_(initiate.reservation_options().reasons()),
       from_stdin_(initiate.direction() == CopyBidiExecuteRequest::FROM_STDIN),
       autocommits_(connection().transaction_status() == pgwire::TransactionStatus::kIdle),
       interruption_(connection(), executor.tasks_, scope) {

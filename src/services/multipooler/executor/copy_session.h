@@ -48,7 +48,6 @@ class CopySession final : public queryservice::CopyStream {
   Executor& executor_;
   std::shared_ptr<Reservation> reservation_;  // null once it has been settled
   ::query::ExecuteOptions options_;
-  std::uint32_t reasons_;
   bool from_stdin_;
   bool autocommits_;
   bool data_done_ = false;  // CopyDone has been sent

@@ -318,7 +318,7 @@ Awaitable<std::unique_ptr<::query::ReservedState>> Executor::Settle(std::shared_
     if (registered && !reservation->killed) reservations_.Remove(*reservation);
     if (reusable && !reservation->killed) {
       if (label != nullptr) reservation->lease->application_name = std::move(application_name);
-      reservation->lease.Release(label != nullptr ? std::move(label) : pools_.clean_label());
+      reservation->lease.Release(label != nullptr ? label : pools_.clean_label());
     } else {
       reservation->lease.Close();
     }

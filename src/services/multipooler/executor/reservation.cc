@@ -56,6 +56,7 @@ void ReservationTable::Kill(Reservation& reservation) {
 
 std::size_t ReservationTable::KillAll() {
   std::vector<std::shared_ptr<Reservation>> all;
+  all.reserve(by_id_.size());
   for (const auto& [id, reservation] : by_id_) all.push_back(reservation);
   for (const auto& reservation : all) Kill(*reservation);
   return all.size();
