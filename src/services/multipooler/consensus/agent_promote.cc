@@ -287,6 +287,8 @@ Awaitable<Result<>> Agent::Readmit(Deadline deadline) {
   *self.mutable_position() = state_.position.position();
   *self.mutable_primary() = state_.address;
   state_.recorded_primary = std::move(self);
+  // The process before may not have lived to see it, and nobody could be rewound until the server makes one by itself.
+  if (state_.server && state_.server->checkpoint_timeline != state_.server->timeline) host_.CheckpointSoon();
   logger_.Info("leading again", {{"rule", RuleNumberText(number)}});
   co_return Result<>();
 }
