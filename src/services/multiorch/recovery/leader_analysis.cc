@@ -89,16 +89,22 @@ std::optional<std::string> WhyForsaken(const AnalysisInput& input, const PoolerV
   consensus::MemberSet streaming;
   consensus::MemberSet promised;
   for (const PoolerView& pooler : input.view.poolers) {
-    if (pooler.member == leader.member || !facts.cohort.Contains(pooler.member)) continue;
+    if (pooler.member == leader.member) continue;
     if (IsSelfRevoked(facts, pooler)) {
-      if (PromiseIsAbandoned(input, pooler)) promised.Insert(pooler.member);
+      const bool member = facts.cohort.Contains(pooler.member);
+      if (member && PromiseIsAbandoned(input, pooler)) promised.Insert(pooler.member);
     } else if (Fresh(input, pooler) && IsStreaming(pooler)) {
       streaming.Insert(pooler.member);
     }
   }
   if (promised.empty()) return std::nullopt;
-  const auto& policy = facts.rule().durability_policy();
-  if (consensus::IsDurable(policy, facts.cohort, leader.member, streaming)) return std::nullopt;
+  const auto acknowledged = [&](const ::clustermetadata::ShardRule& rule) {
+    const auto cohort = consensus::MemberSet::Of(rule.cohort_members());
+    return consensus::IsDurable(rule.durability_policy(), cohort, leader.member, streaming);
+  };
+  // An open rule needs both.
+  const bool open = consensus::HasProposal(facts.rules);
+  if (acknowledged(facts.rule()) && (!open || acknowledged(facts.rules.decision()))) return std::nullopt;
   return fmt::format("can't commit under rule {}: [{}] have promised a later term",
                      consensus::RuleNumberText(facts.rule().rule_number()), promised.Text());
 }

@@ -213,6 +213,13 @@ TEST(AnalyseLeader, ReplacesOneWhoseWritesWaitForMembersPromisedElsewhere) {
          promise(s, {"z2_b"});
        },
        kNothing},
+      {"only whom the open rule adds could acknowledge",
+       [&](Shard& s) {
+         s.Add("z4_d");
+         s.SetRules(Undecided(Rule(1, 0, "z1_a", kCohort), Rule(1, 1, "z1_a", {"z1_a", "z2_b", "z3_c", "z4_d"})));
+         promise(s, {"z2_b", "z3_c"});
+       },
+       {"LeaderStuck->AppointLeader"}},
       {"the other is lost",
        [&](Shard& s) {
          promise(s, {"z2_b"});
