@@ -40,7 +40,6 @@ struct MemoryShard::Node {
   TermRevocation promise;
   // In memory.
   ReplicationPrimary recorded;
-  bool eligible = true;
   std::int64_t resigned_term = 0;
   // Processes.
   bool up = true;
@@ -134,14 +133,6 @@ RulePosition MemoryShard::Rules(const std::string& member) const {
   return At(member).rules();
 }
 
-std::vector<RulePosition> MemoryShard::RuleHistory(const std::string& member) const {
-  std::vector<RulePosition> history;
-  for (const Record& record : At(member).wal) {
-    if (history.empty() || consensus::CompareRules(history.back(), record.rules) != 0) history.push_back(record.rules);
-  }
-  return history;
-}
-
 bool MemoryShard::Follows(const std::string& member, const std::string& leader) const {
   return At(member).streaming && At(member).follows == leader && At(member).wal.size() == At(leader).wal.size();
 }
@@ -192,10 +183,6 @@ void MemoryShard::KillPostgres(const std::string& member) {
 void MemoryShard::DropConninfo(const std::string& member) {
   At(member).follows.clear();
   At(member).streaming = false;
-}
-
-void MemoryShard::SetEligible(const std::string& member, bool eligible) {
-  At(member).eligible = eligible;
 }
 
 void MemoryShard::SetShutDown(const std::string& member) {
@@ -344,10 +331,7 @@ Awaitable<Result<>> MemoryShard::WriteRule(Node& node, RulePosition transition, 
 }
 
 Awaitable<bool> MemoryShard::Write(std::string value) {
-  co_return co_await WriteAt(Primary(), std::move(value));
-}
-
-Awaitable<bool> MemoryShard::WriteAt(std::string member, std::string value) {
+  const std::string member = Primary();
   if (member.empty() || !MayWrite(At(member))) co_return false;
   Node& node = At(member);
   const RulePosition rules = node.rules();
@@ -403,16 +387,14 @@ ConsensusStatus MemoryShard::ConsensusOf(const Node& node) const {
     availability.mutable_leadership_status()->set_leader_term(node.resigned_term);
     availability.mutable_leadership_status()->set_signal(::clustermetadata::LEADERSHIP_SIGNAL_REQUESTING_DEMOTION);
   }
-  availability.mutable_cohort_eligibility_status()->set_signal(
-      node.eligible ? ::clustermetadata::COHORT_ELIGIBILITY_SIGNAL_ELIGIBLE
-                    : ::clustermetadata::COHORT_ELIGIBILITY_SIGNAL_INELIGIBLE);
+  availability.mutable_cohort_eligibility_status()->set_signal(::clustermetadata::COHORT_ELIGIBILITY_SIGNAL_ELIGIBLE);
   return response;
 }
 
 Awaitable<Result<ConsensusStatus>> MemoryShard::Recruit(Node& node, TermRevocation request, Deadline deadline) {
   auto thawed = co_await Thaw(node, deadline);
   if (!thawed) co_return std::unexpected(std::move(thawed.error()));
-  if (!node.postgres_up || !node.eligible) co_return Fail(Code::kFailedPrecondition, "can't be recruited now");
+  if (!node.postgres_up) co_return Fail(Code::kFailedPrecondition, "can't be recruited now");
   auto position = ConsensusOf(node).current_position();
   auto valid = consensus::ValidateRevocation(position, &node.promise, nullptr, request);
   if (!valid) co_return std::unexpected(std::move(valid.error()));

@@ -50,7 +50,6 @@ class MemoryShard {
   void KillPostgres(const std::string& member);
   // The pooler's monitor starts it again, as a standby.
   void DropConninfo(const std::string& member);
-  void SetEligible(const std::string& member, bool eligible);
   void SetShutDown(const std::string& member);
   // No replication from or to it: its connections break.
   void SetIsolated(const std::string& member, bool isolated);
@@ -70,15 +69,11 @@ class MemoryShard {
 
   // A client's write at whoever serves as PRIMARY; true once it is acknowledged. False: nobody, or outcome unknown.
   Awaitable<bool> Write(std::string value);
-  // At this member, if it believes to be PRIMARY.
-  Awaitable<bool> WriteAt(std::string member, std::string value);
 
   // What is true, for assertions.
   std::string Primary() const;  // the only member that may serve writes; "" if none or several
   std::vector<std::string> Primaries() const;
   ::clustermetadata::RulePosition Rules(const std::string& member) const;
-  // Every rule position that the member's WAL went through.
-  std::vector<::clustermetadata::RulePosition> RuleHistory(const std::string& member) const;
   bool Follows(const std::string& member, const std::string& leader) const;  // streams, with all its WAL
   bool Holds(const std::string& member, const std::string& value) const;
   std::set<std::string> Values(const std::string& member) const;

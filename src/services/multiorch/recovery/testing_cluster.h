@@ -115,7 +115,6 @@ class Cluster {
         if (orchestrator != nullptr) orchestrator->access.Publish();
       }
     }
-    if (on_step) on_step();
     clock.Advance(kStep);
   }
 
@@ -170,7 +169,6 @@ class Cluster {
   std::set<std::string> down;
   bool publishing = true;  // health streams deliver
   std::vector<std::string> acked;
-  std::function<void()> on_step;  // after every step
 
  private:
   int started_ = 0;
