@@ -145,11 +145,14 @@ void MemoryPostgres::Start(bool as_primary) {
   frozen_ = false;
   disk_.standby_signal = !as_primary;
   disk_.clean = false;
-  in_recovery_ = disk_.crashed_in_recovery = !as_primary;
   ready_at_ = world_.clock.Now() + milliseconds(world_.random.Between(30, 300));
   const std::size_t size = disk_.wal.size();
   disk_.flushed = size;
-  replayed_ = as_primary ? size : size > kRedo ? size - kRedo : std::min<std::size_t>(size, 1);
+  // What was a primary recovers all of its own WAL before it is anything else, with standby.signal, too: it starts from
+  // its shutdown checkpoint, or by crash recovery.
+  replayed_ = size;
+  if (disk_.crashed_in_recovery) replayed_ = size > kRedo ? size - kRedo : std::min<std::size_t>(size, 1);
+  in_recovery_ = disk_.crashed_in_recovery = !as_primary;
   session_ = startup_ = checkpointer_ = {.value = FromFiles(), .due = {}};
   received_.reset();
   receiver_.reset();
@@ -209,6 +212,8 @@ void MemoryPostgres::PumpStop() {
   if (!stopping_) return;
   const auto behind = [this](const auto& sender) { return sender.second.flushed < disk_.wal.size(); };
   if (!in_recovery_ && std::ranges::any_of(senders_, behind)) return;
+  // Its minimum recovery point.
+  if (in_recovery_) disk_.consistent_from = std::max(disk_.consistent_from, replayed_);
   End();
   disk_.clean = true;
   disk_.flushed = disk_.wal.size();
@@ -228,7 +233,7 @@ void MemoryPostgres::PromoteTo(std::uint32_t timeline) {
 void MemoryPostgres::PumpPromotion() {
   if (!promotion_ || world_.clock.Now() < promotion_->due) return;
   DisconnectReceiver();
-  if (replayed_ < disk_.wal.size()) return;
+  if (receiver_ || replayed_ < disk_.wal.size()) return;
   const std::uint32_t timeline = promotion_->timeline;
   promotion_.reset();
   disk_.wal.Append(world_.ledger.Make(Record::Kind::kPromotion, timeline, disk_.wal.last()));
@@ -247,6 +252,7 @@ void MemoryPostgres::Pump() {
   PumpStop();
   if (!running_ || !in_recovery_) return;
   PumpReplay();
+  PumpReloads();
   PumpPromotion();
   if (in_recovery_ && !promotion_) PumpReceiver();
 }
@@ -254,7 +260,9 @@ void MemoryPostgres::Pump() {
 void MemoryPostgres::PumpReloads() {
   const TimePoint now = world_.clock.Now();
   for (SettingsView* view : {&session_, &startup_, &checkpointer_}) {
-    if (!view->due || *view->due > now) continue;
+    // The startup process looks before each record: late only while one keeps it busy.
+    const bool idle = view == &startup_ && !session_.due && replayed_ == disk_.wal.size();
+    if (!view->due || (*view->due > now && !idle)) continue;
     view->due.reset();
     view->value = FromFiles();
     if (view != &checkpointer_ || !view->value.sync_names.empty()) continue;
@@ -275,8 +283,11 @@ void MemoryPostgres::PumpReplay() {
 
 // --- streaming
 
+// It ends once all that it has written is on the disk and told (WalRcvDie).
 void MemoryPostgres::DisconnectReceiver() {
-  if (!receiver_) return;
+  if (!receiver_ || (disk_hung_ && disk_.flushed < disk_.wal.size())) return;
+  disk_.flushed = disk_.wal.size();
+  if (receiver_->wrote) received_ = disk_.flushed;
   MemoryPostgres& source = *receiver_->source;
   // Over a cut link the other side doesn't learn of it.
   if (source.incarnation_ == receiver_->source_incarnation && world_.network.PassesBoth(host_, source.host_)) {
@@ -319,7 +330,8 @@ void MemoryPostgres::Connect(const std::string& host) {
                        .source_incarnation = source.incarnation_,
                        .host = host,
                        .heard = world_.clock.Now(),
-                       .received = false};
+                       .received = false,
+                       .wrote = false};
   // A fresh receiver asks from the start of its segment.
   received_ = disk_.wal.size() - disk_.wal.size() % kSegment;
   source.senders_[name_] = WalSender{.incarnation = incarnation_,
@@ -342,7 +354,8 @@ void MemoryPostgres::Receive() {
     receiver_->received = true;
     last_message_ = world_.clock.WallNow();
   }
-  if (!disk_hung_) received_ = disk_.flushed;
+  receiver_->wrote = receiver_->wrote || news;
+  if (receiver_->wrote && !disk_hung_) received_ = disk_.flushed;
   source.OnReply(name_, disk_.flushed);
 }
 

@@ -167,7 +167,8 @@ class MemoryPostgres {
     std::uint64_t source_incarnation = 0;
     std::string host;
     TimePoint heard;
-    bool received = false;
+    bool received = false;  // anything
+    bool wrote = false;     // WAL
   };
 
   Settings FromFiles() const;

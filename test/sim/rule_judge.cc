@@ -161,7 +161,13 @@ void RuleJudge::CheckMandate(const MemoryPostgres& server, const pb::RulePositio
     world_.trace.Violate("{} proposes rule {} after {}, though only [{}] are bound by their promises", server.name(),
                          RuleNumberText(rule.rule_number()), RulePositionText(before), bound.Text());
   }
-  if (!SameCohort(HighestRule(before), rule)) {
+  // The newest rule may be one that only a recruit outside of the cohort has received.
+  const auto brings = [&](const auto& server) {
+    return bound.Contains(server.first) && SameCohort(HighestRule(server.second->RulesInWal()), rule) &&
+           CompareRules(server.second->RulesInWal(), before) > 0 &&
+           !SameNumber(HighestRule(server.second->RulesInWal()).rule_number(), rule.rule_number());
+  };
+  if (!SameCohort(HighestRule(before), rule) && std::ranges::none_of(world_.servers, brings)) {
     world_.trace.Violate("{} proposes rule {} with another cohort than {}", server.name(),
                          RuleNumberText(rule.rule_number()), RulePositionText(before));
   }

@@ -131,6 +131,21 @@ TEST(SimScenario, AResigningLeaderHandsOverWithoutLoss) {
   shard.CheckNothingLost();
 }
 
+TEST(SimScenario, ALeaderWhosePoolerDiedBeforeItsFirstCheckpointCanBeRewoundAgainst) {
+  Scenario shard;
+  Host& old = shard.Leader();
+  old.Crash(false);
+  ASSERT_TRUE(shard.AnotherLeads(old));
+  Host& leader = shard.Leader();
+  ASSERT_NE(leader.postgres.disk().checkpoint_timeline, leader.postgres.wal().timeline());
+  leader.KillPooler();
+  leader.StartPooler();
+  old.Boot();
+  old.StartPooler();
+  EXPECT_TRUE(shard.Settles()) << shard.cluster.WhyNotSettled();
+  EXPECT_EQ(&shard.Leader(), &leader);
+}
+
 TEST(SimScenario, AClusterComesUpFromNothing) {
   Scenario shard({.seed = 7, .members = 5, .orchestrators = 2, .from_bootstrap = true});
   EXPECT_TRUE(shard.WritesGoOn());
