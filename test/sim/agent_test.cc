@@ -23,7 +23,10 @@ constexpr std::string_view kSelf = "z1_a";
 class QuietHost final : public pooler::consensus::AgentHost {
  public:
   explicit QuietHost(Executor executor) : tasks(executor) {}
-  Awaitable<void> DrainForDemotion(Duration /*grace*/) override { co_return; }
+  Awaitable<void> DrainForDemotion(Duration grace) override {
+    drained_for = grace;
+    co_return;
+  }
   Awaitable<void> OnConsensusChanged() override { co_return; }
   Awaitable<void> OnServerRestarted() override { co_return; }
   void CheckpointSoon() override {}
@@ -31,6 +34,7 @@ class QuietHost final : public pooler::consensus::AgentHost {
   void InBackground(std::string_view name, Awaitable<void> task) override { tasks.Spawn(name, std::move(task)); }
 
   TaskGroup tasks;
+  std::optional<Duration> drained_for;
 };
 
 // z1_a of the cohort z1_a, z2_b, z3_c; the others are not there. Its own WAL ends with `rules`, and its pooler has just
@@ -207,6 +211,18 @@ TEST(SimAgent, AHigherLeaderEndsTheWaitForAConfirmationThatNobodyGives) {
   EXPECT_FALSE(**readmitted);
   EXPECT_TRUE(member.state.suspected_divergence);
   EXPECT_FALSE(member.agent.IsWritableLeader());
+}
+
+TEST(SimAgent, ARecruitedLeaderDoesNotDrainForCommitsThatNobodyAcknowledges) {
+  LoneMember member(Decided(OwnRule(5)), Promise(5, 4, 0), true);
+  member.LetItServe(5);
+  auto recruited = member.Spawn(member.agent.Recruit(Promise(6, 5, 0), Deadline::Never()));
+  member.Run(5s);
+  ASSERT_TRUE(recruited->has_value());
+  EXPECT_TRUE(**recruited) << (**recruited).error().ToString();
+  EXPECT_TRUE(member.postgres.in_recovery());
+  ASSERT_TRUE(member.host.drained_for);
+  EXPECT_LE(*member.host.drained_for, 500ms);
 }
 
 TEST(SimAgent, TheEndOfAPromotionWaitsForItsTurnAndLeavesAFollowersSettingsAlone) {

@@ -28,7 +28,9 @@ namespace {
 constexpr Duration kLockWait = seconds(20);
 constexpr Duration kOperation = seconds(60);
 constexpr Duration kLook = seconds(2);
-constexpr Duration kDrain = seconds(5);
+constexpr Duration kResignationDrain = seconds(5);
+// Its followers are recruited in the same moment: a commit that isn't acknowledged soon never will be.
+constexpr Duration kRecruitDrain = std::chrono::milliseconds(500);
 constexpr Duration kCheckpoint = seconds(15);
 
 }  // namespace
@@ -188,18 +190,19 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Recruit(pb::TermRevocation revocat
 Awaitable<Result<>> Agent::StopTakingPart(Deadline deadline) {
   if (!state_.server->in_recovery) {
     if (!Enforced(SafetyRule::kPrimaryDemoted)) co_return Result<>();
-    co_return co_await Demote(deadline);
+    // Without a follower no commit in progress can end at all.
+    const bool alone = state_.server->connected_followers.empty();
+    co_return co_await Demote(alone ? Duration::zero() : kRecruitDrain, deadline);
   }
   if (!Enforced(SafetyRule::kReceiverStopped)) co_return Result<>();
   co_return co_await replication::StopParticipation(server_, process_, deadline);
 }
 
 // A primary: no writer is left, everything it wrote is in its WAL, and it comes back in recovery.
-Awaitable<Result<>> Agent::Demote(Deadline deadline) {
+Awaitable<Result<>> Agent::Demote(Duration drain, Deadline deadline) {
   logger_.Info("primary.demotion", {{"outcome", "started"}});
   state_.writes_admitted = false;
-  // Without a follower no commit in progress can end: whoever waits for it waits in vain.
-  co_await host_.DrainForDemotion(state_.server->connected_followers.empty() ? Duration::zero() : kDrain);
+  co_await host_.DrainForDemotion(drain);
   // The start must not follow anybody by what is left of earlier times.
   std::vector<replication::SettingChange> changes;
   changes.push_back({"primary_conninfo", ""});
@@ -251,7 +254,7 @@ Awaitable<Result<std::string>> Agent::ResignLeadership(Deadline deadline) {
   // Clients still write: what is on disk now needn't be written while they wait.
   auto checkpoint = co_await server_.Checkpoint(deadline.Earlier(clock().After(kCheckpoint)));
   if (!checkpoint) logger_.Warn("no checkpoint before the demotion", {{"error", checkpoint.error()}});
-  auto demoted = co_await Demote(deadline);
+  auto demoted = co_await Demote(kResignationDrain, deadline);
   if (!demoted) co_return std::unexpected(std::move(demoted.error()));
   // The shutdown's WAL reached the followers before the walsenders ended: nothing here is ahead of them.
   state_.suspected_divergence = false;

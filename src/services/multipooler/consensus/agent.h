@@ -123,7 +123,7 @@ class Agent {
  private:
   Awaitable<Result<Mutex::Guard>> Lock(std::string purpose, Deadline deadline);
   Awaitable<Result<>> StopTakingPart(Deadline deadline);
-  Awaitable<Result<>> Demote(Deadline deadline);
+  Awaitable<Result<>> Demote(Duration drain, Deadline deadline);
   Awaitable<Result<>> RestartAsStandby(bool suspected_divergence);
   Awaitable<void> RestoreConninfo(std::string conninfo, Deadline deadline);
   bool Record(const ::clustermetadata::ReplicationPrimary& primary);
