@@ -145,6 +145,8 @@ class MemoryPostgres {
   bool KeepsUpWith(const MemoryPostgres& source) const;
 
  private:
+  static constexpr Duration kLinkTimeout = std::chrono::seconds(8);  // wal_sender_timeout, wal_receiver_timeout
+  static constexpr std::size_t kMostRecordsPerStep = 64;             // sent, or replayed
   struct Settings {
     std::string conninfo;
     std::string restore_command;
