@@ -114,6 +114,7 @@ bool IsDurable(const DurabilityPolicy& policy, const MemberSet& cohort, std::str
 
 std::string SyncStandbys::Text() const {
   std::vector<std::string> quoted;
+  quoted.reserve(names.size());
   for (const std::string& name : names) quoted.push_back(Quoted(name));
   return fmt::format("ANY {} ({})", num_sync, fmt::join(quoted, ", "));
 }

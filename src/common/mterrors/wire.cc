@@ -93,6 +93,7 @@ std::vector<std::string*> Texts(::mtrpc::RPCError& rpc) {
 // The greatest length that all texts may keep for their sum to be at most `budget`.
 std::size_t CommonLimit(const std::vector<std::string*>& texts, std::size_t budget) {
   std::vector<std::size_t> lengths;
+  lengths.reserve(texts.size());
   for (const std::string* text : texts) lengths.push_back(text->size());
   std::ranges::sort(lengths);
   for (std::size_t i = 0; i < lengths.size(); ++i) {
