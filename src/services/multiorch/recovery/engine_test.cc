@@ -198,8 +198,10 @@ TEST(Engine, AfterAnAttemptThatCameToNothingTheNextInRankGoesAlone) {
   Cluster cluster({"z1_a", "z2_b", "z3_c"}, 4);
   ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
   LetTheFirstDieHavingRecruitedOne(cluster);
+  const int recruits = cluster.shard.Calls("Recruit");
   EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 6s));
   EXPECT_EQ(cluster.RuleOfPrimary(), "3.0");
+  EXPECT_EQ(cluster.shard.Calls("Recruit") - recruits, 3) << "each member was asked once";
 }
 
 TEST(Engine, AnotherOrchestratorFinishesWhatADeadOneBegan) {
