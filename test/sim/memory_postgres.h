@@ -210,7 +210,7 @@ class MemoryPostgres {
   std::map<std::string, WalSender> senders_;
   std::optional<Receiver> receiver_;
   std::optional<std::size_t> received_;  // pg_last_wal_receive_lsn(); empty since the start
-  WallTime last_message_{};
+  WallTime last_message_;
   TimePoint reconnect_at_;
   struct Promotion {
     TimePoint due;
