@@ -112,6 +112,7 @@ std::string Client::Query(const std::string& sql, const std::string& copy_input)
 
 std::string Client::Extended(const std::string& sql, const std::vector<std::string>& params) {
   std::vector<const char*> values;
+  values.reserve(params.size());
   for (const std::string& param : params) values.push_back(param.c_str());
   PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr,
                     0);
@@ -125,6 +126,7 @@ std::string Client::Prepare(const std::string& name, const std::string& sql) {
 
 std::string Client::ExecutePrepared(const std::string& name, const std::vector<std::string>& params) {
   std::vector<const char*> values;
+  values.reserve(params.size());
   for (const std::string& param : params) values.push_back(param.c_str());
   PQsendQueryPrepared(connection_, name.c_str(), static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0);
   return Finish(Collect(""));

@@ -41,6 +41,7 @@ void ExpectSame(const Script& script) {
 void ExpectSameQueries(std::vector<std::string> queries) {
   ExpectSame([&](Client& client) {
     std::vector<std::string> seen;
+    seen.reserve(queries.size());
     for (const std::string& sql : queries) seen.push_back(sql + "\n" + client.Query(sql));
     return seen;
   });
@@ -524,8 +525,10 @@ TEST(Conformance, ManyClientsMoveMoneyAndNoneIsLost) {
   owner.Query(
       "drop table if exists bank; create table bank (id int primary key, amount int);"
       "insert into bank select i, 100 from generate_series(0, 9) i");
+  constexpr int kClients = 24;
   std::vector<std::thread> clients;
-  for (int i = 0; i < 24; i++) clients.emplace_back(Transfer, i, 30);
+  clients.reserve(kClients);
+  for (int i = 0; i < kClients; i++) clients.emplace_back(Transfer, i, 30);
   for (std::thread& client : clients) client.join();
   EXPECT_NE(owner.Query("select sum(amount) from bank").find("\n1000 "), std::string::npos);
   owner.Query("drop table bank");
