@@ -318,5 +318,26 @@ TEST(Engine, TriggerNowSkipsTheGrace) {
   EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 8s));
 }
 
+TEST(Engine, TriggerNowRepairsOutOfTurn) {
+  Cluster cluster({"z1_a", "z2_b", "z3_c"}, 2);
+  ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
+  cluster.Kill(cluster.orchestrators[0]);
+  Orchestrator& second = *cluster.orchestrators[1];
+  second.options.graces.stagger = 1h;
+  cluster.shard.AddMember("z1_d");
+  cluster.Run(5s);
+  EXPECT_EQ(cluster.RuleOfPrimary(), "1.0") << "the first in rank may be about to do it";
+  std::optional<std::vector<std::string>> remaining;
+  asio::co_spawn(
+      cluster.io,
+      [](Engine& engine, std::optional<std::vector<std::string>>& remaining) -> Awaitable<void> {
+        auto codes = co_await engine.TriggerNow(1);
+        if (codes) remaining = std::move(*codes);
+      }(second.engine, remaining),
+      asio::detached);
+  ASSERT_TRUE(cluster.RunUntil([&] { return remaining.has_value(); }, 8s));
+  EXPECT_EQ(cluster.RuleOfPrimary(), "1.1");
+}
+
 }  // namespace
 }  // namespace multigres::orch
