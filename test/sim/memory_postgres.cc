@@ -310,6 +310,7 @@ ServerState MemoryPostgres::State(WallTime now) const {
 
 std::vector<Follower> MemoryPostgres::Followers() const {
   std::vector<Follower> followers;
+  followers.reserve(senders_.size());
   for (const auto& [name, sender] : senders_) {
     followers.push_back({.application_name = name,
                          .state = "streaming",

@@ -52,6 +52,7 @@ std::optional<SafetyRule> ParseSafetyRule(std::string_view name) {
 
 std::vector<SafetyRule> AllSafetyRules() {
   std::vector<SafetyRule> rules;
+  rules.reserve(kNames.size());
   for (std::size_t i = 0; i < kNames.size(); ++i) rules.push_back(static_cast<SafetyRule>(i));
   return rules;
 }

@@ -229,6 +229,7 @@ void LocalCluster::PrintSummary() {
   print_("The cluster is running:");
   for (const ServiceSpec* spec : plan_.All()) {
     std::vector<std::string> ports;
+    ports.reserve(spec->ports.size());
     for (const auto& [name, port] : spec->ports) ports.push_back(fmt::format("{} {}", name, port));
     print_(fmt::format("  {:<24} {}", spec->Display(), fmt::join(ports, ", ")));
   }

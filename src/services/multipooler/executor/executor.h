@@ -12,8 +12,6 @@
 
 namespace query {
 class ExecuteOptions;
-class PreparedStatement;
-class Portal;
 class ReservationOptions;
 }  // namespace query
 
