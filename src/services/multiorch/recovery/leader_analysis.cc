@@ -109,6 +109,14 @@ std::optional<std::string> WhyForsaken(const AnalysisInput& input, const PoolerV
                      consensus::RuleNumberText(facts.rule().rule_number()), promised.Text());
 }
 
+// It was cut off, or gave up, between the proposal of a change and its decision. Nobody decides it any more, writes
+// wait for both cohorts, and no other change, nor an advance, gets past it; the next leader carries it over.
+std::optional<std::string> WhyLeftOpen(const AnalysisInput& input) {
+  if (!consensus::HasProposal(input.facts.rules)) return std::nullopt;
+  if (RuleIsYounger(input, input.thresholds.open_rule)) return std::nullopt;
+  return fmt::format("has left rule {} undecided", consensus::RuleNumberText(input.facts.rule().rule_number()));
+}
+
 // A leader that doesn't say that it is ready.
 std::optional<Problem> JudgeUnreadyLeader(const AnalysisInput& input, const PoolerView& leader) {
   const bool running = leader.postgres().postgres_running();
@@ -148,6 +156,7 @@ std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const Pooler
   }
   auto why = WhyStuck(input, leader);
   if (!why) why = WhyForsaken(input, leader);
+  if (!why) why = WhyLeftOpen(input);
   if (why) {
     return ReplaceLeader(ProblemCode::kLeaderStuck, fmt::format("leader {} {}", leader.member, *why));
   }

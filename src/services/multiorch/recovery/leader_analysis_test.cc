@@ -211,6 +211,7 @@ TEST(AnalyseLeader, ReplacesOneWhoseWritesWaitForMembersPromisedElsewhere) {
        [&](Shard& s) {
          open(s);
          promise(s, {"z2_b"});
+         s.rule_known_for = 1min;
        },
        kNothing},
       {"only whom the open rule adds could acknowledge",
@@ -233,6 +234,25 @@ TEST(AnalyseLeader, ReplacesOneWhoseWritesWaitForMembersPromisedElsewhere) {
          open(s);
          promise(s, {"z2_b", "z3_c"});
          s.rule_known_for = 5s;
+       },
+       kNothing},
+  });
+}
+
+// It was recruited while it waited, the attempt came to nothing, and it leads on.
+TEST(AnalyseLeader, ReplacesOneThatHasLeftAChangeOfItsRuleUndecided) {
+  const auto open = [](Shard& s) { s.SetRules(Undecided(Rule(1, 0, "z1_a", kCohort), Rule(1, 1, "z1_a", kCohort))); };
+  Check({
+      {"for longer than it tries",
+       [&](Shard& s) {
+         open(s);
+         s.rule_known_for = 80s;
+       },
+       {"LeaderStuck->AppointLeader"}},
+      {"it may still be at it",
+       [&](Shard& s) {
+         open(s);
+         s.rule_known_for = 70s;
        },
        kNothing},
   });

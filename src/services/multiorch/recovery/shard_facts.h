@@ -43,6 +43,8 @@ struct Thresholds {
   Duration leader_pooler = std::chrono::seconds(3);
   // A recruit that has led to nothing for longer than an attempt takes is nobody's election any more.
   Duration abandoned_recruit = std::chrono::seconds(20);
+  // A leader may take this long to decide a change of its rule: it gives up itself after a minute.
+  Duration open_rule = std::chrono::seconds(75);
   // A member that was shut down, or is ineligible, may come back (rolling restart) before it is taken out of the
   // cohort.
   Duration removal_settle = std::chrono::seconds(30);
