@@ -203,7 +203,10 @@ void RuleJudge::CheckStreams(const MemoryPostgres& server) {
   auto leader = promised_.find(source->name());
   const bool newer =
       leader != promised_.end() && leader->second.promise.revoked_below_term() >= promise.revoked_below_term();
-  if (newer || !Binds(promise, source->RulesInWal())) return;
+  // A decision above the promise's outgoing rule proves that the attempt is over, whatever its leader proposes next.
+  pb::RulePosition decided;
+  *decided.mutable_decision() = source->RulesInWal().decision();
+  if (newer || !Binds(promise, source->RulesInWal()) || !Binds(promise, decided)) return;
   world_.trace.Violate("{} has promised term {} and streams from {}, rule {}", server.name(),
                        promise.revoked_below_term(), source->name(), RulePositionText(source->RulesInWal()));
 }

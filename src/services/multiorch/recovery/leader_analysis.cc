@@ -81,6 +81,12 @@ std::optional<std::string> WhyStuck(const AnalysisInput& input, const PoolerView
   return std::nullopt;
 }
 
+// What its writes wait for. A follower may show a decision that its leader doesn't: it hasn't been acknowledged.
+const ::clustermetadata::RulePosition& RulesInForce(const ShardFacts& facts, const PoolerView& leader) {
+  const auto& own = leader.consensus().current_position().position();
+  return consensus::HasProposal(own) ? own : facts.rules;
+}
+
 // Whoever could acknowledge its writes has promised a later term to an attempt that came to nothing. Advancing the rule
 // would free them, but that is a write, too; and an open rule can't be advanced.
 std::optional<std::string> WhyForsaken(const AnalysisInput& input, const PoolerView& leader) {
@@ -103,16 +109,17 @@ std::optional<std::string> WhyForsaken(const AnalysisInput& input, const PoolerV
     return consensus::IsDurable(rule.durability_policy(), cohort, leader.member, streaming);
   };
   // An open rule needs both.
-  const bool open = consensus::HasProposal(facts.rules);
-  if (acknowledged(facts.rule()) && (!open || acknowledged(facts.rules.decision()))) return std::nullopt;
+  const auto& rules = RulesInForce(facts, leader);
+  const bool open = consensus::HasProposal(rules);
+  if (acknowledged(facts.rule()) && (!open || acknowledged(rules.decision()))) return std::nullopt;
   return fmt::format("can't commit under rule {}: [{}] have promised a later term",
                      consensus::RuleNumberText(facts.rule().rule_number()), promised.Text());
 }
 
 // It was cut off, or gave up, between the proposal of a change and its decision. Nobody decides it any more, writes
 // wait for both cohorts, and no other change, nor an advance, gets past it; the next leader carries it over.
-std::optional<std::string> WhyLeftOpen(const AnalysisInput& input) {
-  if (!consensus::HasProposal(input.facts.rules)) return std::nullopt;
+std::optional<std::string> WhyLeftOpen(const AnalysisInput& input, const PoolerView& leader) {
+  if (!consensus::HasProposal(RulesInForce(input.facts, leader))) return std::nullopt;
   if (RuleIsYounger(input, input.thresholds.open_rule)) return std::nullopt;
   return fmt::format("has left rule {} undecided", consensus::RuleNumberText(input.facts.rule().rule_number()));
 }
@@ -156,7 +163,7 @@ std::optional<Problem> JudgeHeardLeader(const AnalysisInput& input, const Pooler
   }
   auto why = WhyStuck(input, leader);
   if (!why) why = WhyForsaken(input, leader);
-  if (!why) why = WhyLeftOpen(input);
+  if (!why) why = WhyLeftOpen(input, leader);
   if (why) {
     return ReplaceLeader(ProblemCode::kLeaderStuck, fmt::format("leader {} {}", leader.member, *why));
   }

@@ -221,6 +221,20 @@ TEST(AnalyseLeader, ReplacesOneWhoseWritesWaitForMembersPromisedElsewhere) {
          promise(s, {"z2_b", "z3_c"});
        },
        {"LeaderStuck->AppointLeader"}},
+      {"the follower that the open rule adds shows its decision, which the leader waits for",
+       [&](Shard& s) {
+         s.SetRules(Decided(Rule(1, 1, "z1_a", kCohort)));
+         *s.Status("z1_a").mutable_consensus_status()->mutable_current_position()->mutable_position() =
+             Undecided(Rule(1, 0, "z1_a", {"z1_a", "z2_b"}), Rule(1, 1, "z1_a", kCohort));
+         promise(s, {"z2_b"});
+         s.Status("z2_b")
+             .mutable_consensus_status()
+             ->mutable_term_revocation()
+             ->mutable_outgoing_rule()
+             ->set_leader_subterm(1);
+         s.rule_known_for = 1min;
+       },
+       stuck},
       {"the other is lost",
        [&](Shard& s) {
          promise(s, {"z2_b"});

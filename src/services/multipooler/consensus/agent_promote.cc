@@ -119,6 +119,12 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   // A repetition that finds everything done: whoever is served shall not notice it.
   if (IsDecided(state_.position.position(), rule) && IsWritableLeader()) co_return Status();
 
+  // Its server runs, so the rewind had ended whose mark the process before didn't live to remove. A leader with the mark
+  // would take itself for diverged.
+  if (RewindWasInterrupted()) {
+    auto removed = disk_.Remove(RewindSentinel(options_.pooler_dir));
+    if (!removed) co_return Fail(std::move(removed), "promotion");
+  }
   state_.promoting = true;
   const TimePoint began = clock().Now();
   TimePoint left_recovery = began;
@@ -148,6 +154,8 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
     co_return std::unexpected(std::move(done.error()));
   }
   state_.suspected_divergence = false;
+  // An operator stopped its replication after it was recruited. It has none any more, and nobody could start it again.
+  if (std::exchange(state_.replication_stopped, false)) state_.eligible = true;
   state_.resigned_term = 0;
   state_.writes_admitted = true;
   state_.admitted_term = rule.rule_number().coordinator_term();
