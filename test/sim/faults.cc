@@ -229,11 +229,11 @@ void Faults::StrikeOrchestrators() {
 // Volumes are lost once, and never of a member without which a rule that may be in force couldn't be succeeded any
 // more: that takes an operator's certificate. In the middle of a rewind a member has nothing to vote with, and perhaps
 // its source is the one that goes.
-bool Faults::CanGoOnWithout(const Host& lost) {
+bool Faults::CanGoOnWithout(const Host* lost) const {
   MemberSet rest;
   for (std::size_t i = 0; i < cluster_.hosts(); ++i) {
     const Host& host = cluster_.host(i);
-    if (&host != &lost && !host.InRewind()) rest.Insert(host.member());
+    if (&host != lost && !host.retired() && !host.InRewind()) rest.Insert(host.member());
   }
   const auto survives = [&rest](const ::clustermetadata::ShardRule& rule) {
     const auto cohort = MemberSet::Of(rule.cohort_members());
@@ -286,7 +286,7 @@ void Faults::StrikeOperations(Host& host) {
       After(seconds(5), seconds(20), [&host] { host.clock.SetSkew({}); });
       break;
     default:
-      if (lost_volumes_ || random_.Below(2) == 0 || !CanGoOnWithout(host)) break;
+      if (lost_volumes_ || random_.Below(2) == 0 || !CanGoOnWithout(&host)) break;
       lost_volumes_ = true;
       host.Retire();
       After(seconds(1), seconds(10), [&cluster, &host] { cluster.Replace(host); });

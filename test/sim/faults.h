@@ -16,6 +16,9 @@ class Faults {
   void Run(Duration duration);
   // Everything is mended and started.
   void MakePeace();
+  // A member has lost its volumes for good, another is in the middle of a rewind, and without both a rule that may be
+  // in force can't be succeeded: more than the policy survives, which takes an operator's certificate.
+  bool TakeAnOperator() const { return lost_volumes_ && !CanGoOnWithout(nullptr); }
 
  private:
   void Strike();
@@ -26,7 +29,7 @@ class Faults {
   void StrikeOperations(Host& host);
   void After(Duration least, Duration most, std::function<void()> mend);
   Host& AnyHost();
-  bool CanGoOnWithout(const Host& lost);
+  bool CanGoOnWithout(const Host* lost) const;
 
   Cluster& cluster_;
   Random& random_;

@@ -34,8 +34,8 @@ std::string TextOf(const ClusterOptions& options) {
                      options.from_bootstrap ? ", bootstrapped" : "");
 }
 
-// Why the shard didn't settle, if it didn't.
-std::optional<std::string> Play(Cluster& cluster) {
+// Why the shard didn't settle, if it should have.
+std::optional<std::string> Play(Cluster& cluster, bool& needs_operator) {
   if (!cluster.RunUntil([&cluster] { return cluster.Settled(); }, kStart)) {
     return "no first leader: " + cluster.WhyNotSettled();
   }
@@ -46,6 +46,8 @@ std::optional<std::string> Play(Cluster& cluster) {
   if (cluster.trace.violation()) return std::nullopt;
   faults.MakePeace();
   if (!cluster.RunUntil([&cluster] { return cluster.Settled(); }, kSettle)) {
+    needs_operator = faults.TakeAnOperator();
+    if (needs_operator) return std::nullopt;
     return "not settled in peace: " + cluster.WhyNotSettled();
   }
   const std::size_t before = cluster.acknowledged_writes();
@@ -70,7 +72,7 @@ Outcome RunSeed(std::uint64_t seed, bool verbose) {
   outcome.seed = seed;
   outcome.shape = TextOf(options);
   Cluster cluster(options);
-  const auto unsettled = Play(cluster);
+  const auto unsettled = Play(cluster, outcome.needs_operator);
   if (unsettled && !cluster.trace.violation()) cluster.trace.Violate("{}", *unsettled);
   outcome.violation = cluster.trace.violation();
   outcome.digest = cluster.trace.digest();

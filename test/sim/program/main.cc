@@ -70,6 +70,7 @@ bool Parse(int argc, char** argv, Options& options) {
 // One worker's share. Returns how many violations it found.
 int Work(const Options& options, int worker) {
   int found = 0;
+  int for_operators = 0;
   std::uint64_t acknowledged = 0;
   std::int64_t terms = 0;
   for (std::uint64_t i = static_cast<std::uint64_t>(worker); i < options.seeds;
@@ -77,14 +78,15 @@ int Work(const Options& options, int worker) {
     const auto outcome = multigres::sim::RunSeed(options.first + i);
     acknowledged += outcome.acknowledged;
     terms += outcome.term;
+    if (outcome.needs_operator) ++for_operators;
     if (!outcome.violation) continue;
     ++found;
     std::printf("seed %llu (%s): VIOLATION: %s\n", static_cast<unsigned long long>(outcome.seed), outcome.shape.c_str(),
                 outcome.violation->c_str());
     std::fflush(stdout);
   }
-  std::printf("worker %d: %llu acknowledged commits, %lld terms\n", worker,
-              static_cast<unsigned long long>(acknowledged), static_cast<long long>(terms));
+  std::printf("worker %d: %llu acknowledged commits, %lld terms, %d runs that only an operator could end\n", worker,
+              static_cast<unsigned long long>(acknowledged), static_cast<long long>(terms), for_operators);
   std::fflush(stdout);
   return std::min(found, 100);
 }
@@ -155,8 +157,11 @@ int RunOne(const Options& options) {
   std::printf("%s", outcome.trace.c_str());
   std::printf("seed %llu (%s): %s; %zu acknowledged commits, term %lld, digest %016llx\n",
               static_cast<unsigned long long>(outcome.seed), outcome.shape.c_str(),
-              outcome.violation ? outcome.violation->c_str() : "no violation", outcome.acknowledged,
-              static_cast<long long>(outcome.term), static_cast<unsigned long long>(outcome.digest));
+              outcome.violation        ? outcome.violation->c_str()
+              : outcome.needs_operator ? "only an operator could end it"
+                                       : "no violation",
+              outcome.acknowledged, static_cast<long long>(outcome.term),
+              static_cast<unsigned long long>(outcome.digest));
   return outcome.violation ? 1 : 0;
 }
 
