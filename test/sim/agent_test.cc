@@ -187,6 +187,19 @@ TEST(SimAgent, AHigherLeaderThatIsKnownIsNotForgottenForALowerPromotion) {
   EXPECT_EQ(member.state.recorded_primary->position().decision().rule_number().coordinator_term(), 6);
 }
 
+// The process before was killed between the end of a rewind and the removal of its mark.
+TEST(SimAgent, APromotedMemberKeepsNoMarkOfARewind) {
+  LoneMember member(Decided(OwnRule(4)), Promise(5, 4, 0), false);
+  ASSERT_TRUE(member.disk.Write(pooler::consensus::RewindSentinel("/pooler"), "", 0600));
+  ASSERT_TRUE(member.agent.RewindWasInterrupted());
+  auto promoted = member.Spawn(member.agent.Promote(PromoteTo(OwnRule(5), OwnRule(4)), Deadline::Never()));
+  member.Run(1s);
+  EXPECT_FALSE(member.postgres.in_recovery());
+  EXPECT_FALSE(member.agent.RewindWasInterrupted()) << "it would take itself for diverged";
+  member.Run(60s);
+  EXPECT_TRUE(promoted->has_value());
+}
+
 Awaitable<Result<>> ReadmitUnderTheLock(LoneMember& member) {
   auto guard = co_await member.lock.Lock(member.clock, Deadline::Never(), "monitor");
   co_return co_await member.agent.Readmit(member.clock.After(60s));
