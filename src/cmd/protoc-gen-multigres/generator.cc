@@ -9,7 +9,6 @@
 namespace multigres::protocgen {
 namespace {
 
-using google::protobuf::Descriptor;
 using google::protobuf::FileDescriptor;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
