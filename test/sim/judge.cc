@@ -10,7 +10,6 @@ namespace multigres::sim {
 
 namespace pb = ::clustermetadata;
 using ::multigres::consensus::CompareRules;
-using ::multigres::consensus::MemberText;
 using ::multigres::consensus::RuleNumberText;
 
 namespace {

@@ -8,7 +8,6 @@ namespace multigres::orch {
 namespace {
 
 using namespace testing_shard;
-using consensus::testing::Coordinator;
 using consensus::testing::Decided;
 using consensus::testing::Rule;
 using consensus::testing::Undecided;

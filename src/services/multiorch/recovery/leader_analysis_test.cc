@@ -9,7 +9,6 @@ namespace {
 
 using namespace testing_shard;
 using consensus::testing::Decided;
-using consensus::testing::Promise;
 using consensus::testing::Rule;
 using consensus::testing::Undecided;
 

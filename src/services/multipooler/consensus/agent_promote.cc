@@ -119,8 +119,8 @@ Awaitable<Result<pb::ConsensusStatus>> Agent::Promote(::consensusdata::PromoteRe
   // A repetition that finds everything done: whoever is served shall not notice it.
   if (IsDecided(state_.position.position(), rule) && IsWritableLeader()) co_return Status();
 
-  // Its server runs, so the rewind had ended whose mark the process before didn't live to remove. A leader with the mark
-  // would take itself for diverged.
+  // Its server runs, so the rewind had ended whose mark the process before didn't live to remove. A leader with the
+  // mark would take itself for diverged.
   if (RewindWasInterrupted()) {
     auto removed = disk_.Remove(RewindSentinel(options_.pooler_dir));
     if (!removed) co_return Fail(std::move(removed), "promotion");

@@ -19,7 +19,6 @@ using multipoolerservice::CopyBidiExecuteResponse;
 using multipoolerservice::PortalStreamExecuteRequest;
 using multipoolerservice::ReleaseReservedConnectionRequest;
 using multipoolerservice::StreamExecuteRequest;
-using queryservice::CallScope;
 using queryservice::ExecuteOutcome;
 
 // One reactor of a pooler over the shared server.

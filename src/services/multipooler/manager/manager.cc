@@ -12,9 +12,7 @@ namespace multigres::pooler::manager {
 
 namespace pb = ::clustermetadata;
 namespace data = ::multipoolermanagerdata;
-using multigres::consensus::HighestRule;
 using multigres::consensus::MemberText;
-using multigres::consensus::SameMember;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 

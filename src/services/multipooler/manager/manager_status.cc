@@ -9,7 +9,6 @@ namespace multigres::pooler::manager {
 namespace pb = ::clustermetadata;
 namespace data = ::multipoolermanagerdata;
 using multigres::consensus::LsnText;
-using multigres::consensus::MemberText;
 
 namespace {
 

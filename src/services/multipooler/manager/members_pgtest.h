@@ -61,7 +61,7 @@ class LocalProcess final : public replication::PostgresProcess {
 
   Awaitable<Result<replication::ProcessStatus>> Status(Deadline) override {
     ++looks;
-    if (unheard > 0 && unheard-- > 0) co_return Fail(Code::kUnavailable, "pgctld isn't up yet");
+    if (TakeOne(unheard)) co_return Fail(Code::kUnavailable, "pgctld isn't up yet");
     auto status = co_await controller_.Status();
     if (!status) co_return std::unexpected(std::move(status.error()));
     co_return replication::ProcessStatus{.initialized = status->state != pgctld::ServerState::kNotInitialized,
@@ -71,7 +71,7 @@ class LocalProcess final : public replication::PostgresProcess {
   }
   Awaitable<Result<>> StartAsStandby(bool suspected_divergence) override {
     ++starts;
-    if (failing_starts > 0 && failing_starts-- > 0) co_return Fail(Code::kInternal, "not this time");
+    if (TakeOne(failing_starts)) co_return Fail(Code::kInternal, "not this time");
     pgctld::StartRequest request;
     request.suspected_divergence = request.allow_crash_recovery = suspected_divergence;
     auto started = co_await controller_.Start(std::move(request));
@@ -122,6 +122,12 @@ class LocalProcess final : public replication::PostgresProcess {
   int rewinds = 0;
 
  private:
+  static bool TakeOne(int& left) {
+    if (left == 0) return false;
+    --left;
+    return true;
+  }
+
   pgctld::PostgresController& controller_;
 };
 
