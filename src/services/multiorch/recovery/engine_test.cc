@@ -296,6 +296,18 @@ TEST(Engine, DisablingWaitsForWhatIsRunning) {
   EXPECT_EQ(cluster.RuleOfPrimary(), "2.0") << "the appointment was carried through";
 }
 
+void TriggerNow(Cluster& cluster, Engine& engine) {
+  std::optional<std::vector<std::string>> remaining;
+  asio::co_spawn(
+      cluster.io,
+      [](Engine& engine, std::optional<std::vector<std::string>>& remaining) -> Awaitable<void> {
+        auto codes = co_await engine.TriggerNow(1);
+        if (codes) remaining = std::move(*codes);
+      }(engine, remaining),
+      asio::detached);
+  ASSERT_TRUE(cluster.RunUntil([&] { return remaining.has_value(); }, 8s));
+}
+
 TEST(Engine, TriggerNowSkipsTheGrace) {
   Cluster cluster;
   ASSERT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }));
@@ -306,15 +318,7 @@ TEST(Engine, TriggerNowSkipsTheGrace) {
   cluster.shard.KillNode(old);
   cluster.Run(5s);
   ASSERT_EQ(cluster.shard.Primary(), "");
-  std::optional<std::vector<std::string>> remaining;
-  asio::co_spawn(
-      cluster.io,
-      [](Engine& engine, std::optional<std::vector<std::string>>& remaining) -> Awaitable<void> {
-        auto codes = co_await engine.TriggerNow(1);
-        if (codes) remaining = std::move(*codes);
-      }(orchestrator.engine, remaining),
-      asio::detached);
-  ASSERT_TRUE(cluster.RunUntil([&] { return remaining.has_value(); }, 8s));
+  ASSERT_NO_FATAL_FAILURE(TriggerNow(cluster, orchestrator.engine));
   EXPECT_TRUE(cluster.RunUntil([&] { return cluster.Settled(); }, 8s));
 }
 
@@ -327,15 +331,7 @@ TEST(Engine, TriggerNowRepairsOutOfTurn) {
   cluster.shard.AddMember("z1_d");
   cluster.Run(5s);
   EXPECT_EQ(cluster.RuleOfPrimary(), "1.0") << "the first in rank may be about to do it";
-  std::optional<std::vector<std::string>> remaining;
-  asio::co_spawn(
-      cluster.io,
-      [](Engine& engine, std::optional<std::vector<std::string>>& remaining) -> Awaitable<void> {
-        auto codes = co_await engine.TriggerNow(1);
-        if (codes) remaining = std::move(*codes);
-      }(second.engine, remaining),
-      asio::detached);
-  ASSERT_TRUE(cluster.RunUntil([&] { return remaining.has_value(); }, 8s));
+  ASSERT_NO_FATAL_FAILURE(TriggerNow(cluster, second.engine));
   EXPECT_EQ(cluster.RuleOfPrimary(), "1.1");
 }
 

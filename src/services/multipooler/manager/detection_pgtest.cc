@@ -79,9 +79,7 @@ struct Shard {
   explicit Shard(Reactor& reactor) : members(reactor, 3), orchestration(members) {}
 
   Awaitable<bool> Start() {
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     auto appointed = co_await orchestration.Appoint(true);
     if (!Ok(appointed)) co_return false;
     leader = &orchestration.LeaderOf(*appointed);
@@ -243,15 +241,12 @@ Awaitable<void> Advance(Member& leader, Result<pb::PoolerPosition>& outcome, Eve
   over.Set();
 }
 
-// Both standbys are gone: nobody acknowledges the write, and it holds the action lock.
 // A host that boots: its pooler is there before its pgctld, and not everything works at once. Nobody waits for the
 // monitor's next round.
 TEST(Detection, AServerThatCouldNotBeStartedYetIsTriedAgainSoon) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Members members(reactor, 1);
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     Member& member = *members.members[0];
     co_await members.StopManager(member);
     member.config.monitor_interval = 10min;
@@ -266,6 +261,7 @@ TEST(Detection, AServerThatCouldNotBeStartedYetIsTriedAgainSoon) {
   });
 }
 
+// Both standbys are gone: nobody acknowledges the write, and it holds the action lock.
 TEST(Detection, AHangingRuleWriteGivesWayToARecruitment) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Shard shard(reactor);

@@ -130,9 +130,7 @@ TEST(FailoverSpeed, EachStepKeepsItsBudgetAndNoRowIsLost) {
       member->config.refresh_interval = member->config.heartbeat_interval = 200ms;
     }
     Orchestration orchestration(members);
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     auto appointed = co_await orchestration.Appoint(true);
     Member* leader = Ok(appointed) ? &orchestration.LeaderOf(*appointed) : nullptr;
     int written = 0;

@@ -41,9 +41,7 @@ multigres::consensus::Lsn ReceivedBy(const Member& member) {
 
 // Starts a shard of three with a leader and a table.
 Awaitable<Member*> StartShard(Members& members, Orchestration& orchestration) {
-  co_await members.DescribeDatabase();
-  co_await members.StartAll();
-  EXPECT_TRUE(co_await members.AllInitialized());
+  co_await members.BringUp();
   auto appointed = co_await orchestration.Appoint(true);
   if (!Ok(appointed)) co_return nullptr;
   Member& leader = orchestration.LeaderOf(*appointed);

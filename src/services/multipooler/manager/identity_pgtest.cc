@@ -17,9 +17,7 @@ Awaitable<pb::PoolerLifecycle> Lifecycle(Members& members, const Member& member)
 TEST(Identity, APoolerWithoutItsPromisesStartsOnlyUnderANameThatNeverPromised) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Members members(reactor, 1);
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     Member& member = *members.members[0];
     co_await members.StopManager(member);
     EXPECT_TRUE(fs::RemoveFile(member.config.pooler_dir + "/consensus_promises.json"));
@@ -58,9 +56,7 @@ TEST(Identity, APoolersFolderAndItsDataThatDoNotBelongTogetherAreTold) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Members members(reactor, 3);
     Orchestration orchestration(members);
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     auto first = co_await orchestration.Appoint(true);
     if (Ok(first)) {
       Member& leader = orchestration.LeaderOf(*first);
@@ -97,9 +93,7 @@ TEST(Quarantine, AServerThatCannotBeBroughtUpIsGivenUpUntilThePoolerIsReplaced) 
     Members members(reactor, 1);
     Member& member = *members.members[0];
     member.config.quarantine = {.timeout = 50ms, .min_attempts = 2};
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     // The next start fails, and every one after it.
     EXPECT_TRUE(fs::WriteFileAtomic(members.folder.path() + "/test.conf", "fsync = off\nwork_mem = 'nonsense'\n"));
     auto process = co_await member.controller->Status();

@@ -31,9 +31,7 @@ Awaitable<void> ExpectRowsEverywhere(Members& members, Member& leader, std::stri
 // --- the life of a shard, one step after another
 
 Awaitable<void> OneMemberInitialisesAndTheOthersCopy(Members& members) {
-  co_await members.DescribeDatabase();
-  co_await members.StartAll();
-  EXPECT_TRUE(co_await members.AllInitialized());
+  co_await members.BringUp();
   int inits = 0;
   int starts_as_primary = 0;
   std::set<std::string> identifiers;

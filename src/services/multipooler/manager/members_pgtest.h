@@ -215,6 +215,12 @@ class Members {
       EXPECT_TRUE(started) << (started ? "" : started.error().ToString());
     }
   }
+  // The first start of them all, until each has data.
+  Awaitable<void> BringUp() {
+    co_await DescribeDatabase();
+    co_await StartAll();
+    EXPECT_TRUE(co_await AllInitialized());
+  }
   Awaitable<void> TearDown() {
     for (auto& member : members) {
       if (member->manager) co_await StopManager(*member);

@@ -53,9 +53,7 @@ TEST(TimelineSwitch, AFollowerThatWasKilledInTheMiddleOfItComesBackByItself) {
   RunTest([](Reactor& reactor) -> Awaitable<void> {
     Members members(reactor, 3);
     Orchestration orchestration(members);
-    co_await members.DescribeDatabase();
-    co_await members.StartAll();
-    EXPECT_TRUE(co_await members.AllInitialized());
+    co_await members.BringUp();
     auto first = co_await orchestration.Appoint(true);
     if (Ok(first)) {
       Member& former = orchestration.LeaderOf(*first);
